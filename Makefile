@@ -1,0 +1,94 @@
+# The commands of this project. They install what they need and say so; `make` alone lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+HOME_DIR ?= ./var
+PORT_BASE ?= 3000
+N ?= 20
+SEED ?= 1
+SECONDS ?= 60
+ROW ?= all
+TARGET ?=
+export PYTHON
+
+BIN := .venv/bin
+
+# What the tests use besides Python: real clients, and PostgreSQL for the contract tests.
+# swaks and fetchmail speak TLS through libnet-ssleay-perl and OpenSSL; initdb refuses root, so the
+# tests change users with setpriv (util-linux); procps looks at the processes that a test left.
+TEST_PACKAGES := curl fetchmail libnet-ssleay-perl postgresql procps swaks util-linux
+
+# The layers that need no daemon run first, on every core; the others follow, in this order.
+FAST_LAYERS := $(wildcard tests/unit tests/property tests/dialogs)
+SLOW_LAYERS := $(wildcard tests/integration tests/browser tests/appliance)
+
+SHELL_SCRIPTS = .ci/run $$(find . \( -path ./.venv -o -path ./.git -o -path ./.cache -o -path ./var \
+	-o -name node_modules \) -prune -o -name '*.sh' -type f -print)
+
+##@ Every day
+
+.PHONY: setup
+setup: ## make .venv with the locked packages and the posthouse command
+	@tools/setup.sh
+
+.PHONY: run
+run: setup ## start a demo server; HOME_DIR=./var PORT_BASE=3000
+	@exec $(BIN)/posthouse --home "$(HOME_DIR)" serve --demo --port-base "$(PORT_BASE)"
+
+.PHONY: lint
+lint: setup ## format, lint, types, arrows between floors, shell, generated files
+	@$(BIN)/ruff format --check --quiet . || { echo "Run: make format" >&2; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo --cache-dir .cache/import_linter
+	@$(BIN)/shellcheck $(SHELL_SCRIPTS)
+	@$(BIN)/python tools/check_locks.py
+	@if [[ -f tools/gen_settings.py ]]; then $(BIN)/python tools/gen_settings.py --check; fi
+
+.PHONY: format
+format: setup ## put the Python code into its format and mend what can be mended
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format .
+
+.PHONY: test
+test: setup ## lint, then every layer of tests, the quick ones first
+	@tools/apt-need.sh "the tests" $(TEST_PACKAGES)
+	@$(MAKE) lint
+	@$(if $(FAST_LAYERS),$(BIN)/pytest --numprocesses auto $(FAST_LAYERS))
+	@$(if $(SLOW_LAYERS),for layer in $(SLOW_LAYERS); do $(BIN)/pytest "$$layer"; done)
+
+##@ Now and then
+
+.PHONY: bench
+bench: setup ## measure against peers; ROW=list names the rows, ROW=name runs one
+	@$(BIN)/python tests/performance/bench.py --row "$(ROW)"
+
+.PHONY: kills
+kills: setup ## kill a daemon N=20 times under load, by SEED=1, and count the mail
+	@$(BIN)/python tests/kills/kills.py --n "$(N)" --seed "$(SEED)"
+
+.PHONY: fuzz
+fuzz: setup ## fuzz a parser: TARGET=smtp_command SECONDS=60
+	@[[ -f "tests/fuzz/fuzz_$(TARGET).py" ]] || { echo "TARGET is one of:" \
+		$(patsubst tests/fuzz/fuzz_%.py,%,$(wildcard tests/fuzz/fuzz_*.py)) >&2; exit 2; }
+	@mkdir -p ".cache/fuzz/$(TARGET)"
+	@$(BIN)/python "tests/fuzz/fuzz_$(TARGET).py" -max_total_time="$(SECONDS)" \
+		-artifact_prefix=".cache/fuzz/$(TARGET)-" ".cache/fuzz/$(TARGET)"
+
+.PHONY: lock
+lock: ## resolve pyproject.toml into the lock files; UPGRADE=--upgrade takes the newest
+	@tools/lock.sh $(UPGRADE)
+
+.PHONY: clean
+clean: ## remove what was made; ./var with its mail stays
+	@rm -rf .venv .cache build dist
+	@find . -path ./var -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,0 +1,5 @@
+"""Posthouse, a hosted mail server for many tenants."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"

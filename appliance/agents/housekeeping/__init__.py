@@ -1,0 +1,1 @@
+"""Housekeeping: carrying out what others leave to be tidied."""

@@ -1,0 +1,121 @@
+"""What housekeeping does: each chore tidies one thing and says what it has done.
+
+Owns: nothing. Failure: a chore that fails is logged; the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import delete
+
+from appliance.database.statement import Statement, param
+from appliance.directory import tables
+from appliance.operations.house import House
+from appliance.queue.desk import Desk
+from appliance.runtime.clock import MICROSECONDS
+from appliance.settings import auth, journey, log
+
+_DAY_S = 86_400
+_ORPHAN_S = 3600  # a content file without a row may belong to a submit under way
+_DELIVERIES_S = 3600
+_DELIVERIES_BATCH = 5000
+
+_PURGE_MAILBOX = Statement(delete(tables.mailboxes).where(tables.mailboxes.c.id == param("id")))
+_PURGE_POSTOFFICE = Statement(
+    delete(tables.postoffices).where(tables.postoffices.c.id == param("id"))
+)
+_PURGE_REST = [
+    Statement(delete(table).where(table.c.deleted_at > 0))
+    for table in (tables.addresses, tables.domains, tables.operators)
+]
+
+
+def remove_deleted(house: House) -> str:
+    """Remove the mail of deleted mailboxes, then what the directory remembers of them."""
+    mailboxes, postoffices = house.directory.deleted()
+    database = house.databases.get("directory")
+    for postoffice_id, mailbox_id in mailboxes:
+        house.store.remove_mailbox(postoffice_id, mailbox_id)
+        database.transact(lambda tx, each=mailbox_id: tx.run(_PURGE_MAILBOX, {"id": each}))
+    for postoffice_id in postoffices:
+        house.store.remove_postoffice(postoffice_id)
+        database.transact(lambda tx, each=postoffice_id: tx.run(_PURGE_POSTOFFICE, {"id": each}))
+    rest = database.transact(lambda tx: sum(tx.run(statement) for statement in _PURGE_REST))
+    count = len(mailboxes) + len(postoffices) + rest
+    return f"{count} deleted things removed" if count else ""
+
+
+def expire_journey(house: House) -> str:
+    """Forget journeys older than `journey.days`."""
+    days = house.settings[journey.days]
+    count = house.journey.expire(house.clock.now_us() - days * _DAY_S * MICROSECONDS)
+    return f"{count} journey events forgotten" if count else ""
+
+
+def expire_logs(house: House) -> str:
+    """Remove log files older than `log.keep_days`."""
+    limit_s = house.clock.now_us() / MICROSECONDS - house.settings[log.keep_days] * _DAY_S
+    old = [path for path in (house.home / "logs").glob("*/*.log") if _changed_before(path, limit_s)]
+    for path in old:
+        path.unlink(missing_ok=True)
+    return f"{len(old)} log files removed" if old else ""
+
+
+def expire_throttle(house: House) -> str:
+    """Forget failed logins that no longer count."""
+    count = house.throttle.expire(older_than_s=house.settings[auth.pause])
+    return f"{count} login throttles forgotten" if count else ""
+
+
+def forget_deliveries(house: House) -> str:
+    """Forget deliveries whose queue entries are closed, durably closed first.
+
+    A delivery is remembered so that a batch repeated after a crash delivers nothing twice. The
+    queue closes entries lazily: only once that is on the disk can no entry come back.
+    """
+    before = house.clock.now_us() - _DELIVERIES_S * MICROSECONDS
+    desk = Desk(house.queue)
+    house.queue.database.engine.settle()
+    count = 0
+    for postoffice in house.directory.postoffices():
+        ids = house.store.old_deliveries(postoffice.id, before, _DELIVERIES_BATCH)
+        closed = desk.are_closed({each.partition(".")[0] for each in ids})
+        done = [each for each in ids if each.partition(".")[0] in closed]
+        if done:
+            house.store.forget_deliveries(postoffice.id, done)
+        count += len(done)
+    return f"{count} deliveries forgotten" if count else ""
+
+
+def sweep_contents(house: House) -> str:
+    """Unlink content files that a crash left without a row."""
+    count = 0
+    for postoffice in house.directory.postoffices():
+        count += house.store.sweep(postoffice.id, older_than_s=_ORPHAN_S)
+    limit_s = house.clock.now_us() / MICROSECONDS - _ORPHAN_S
+    candidates = [path for path in house.queue.folder.names() if _changed_before(path, limit_s)]
+    named = Desk(house.queue).content_files() if candidates else set()
+    for path in candidates:
+        if path.name not in named:
+            path.unlink(missing_ok=True)
+            count += 1
+    return f"{count} orphaned content files removed" if count else ""
+
+
+CHORES: tuple[Callable[[House], str], ...] = (
+    remove_deleted,
+    expire_journey,
+    expire_logs,
+    expire_throttle,
+    forget_deliveries,
+    sweep_contents,
+)
+
+
+def _changed_before(path: Path, limit_s: float) -> bool:
+    try:
+        return path.stat().st_mtime < limit_s
+    except FileNotFoundError:
+        return False

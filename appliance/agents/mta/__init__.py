@@ -1,0 +1,1 @@
+"""The MTA agent: from the queue to the connectors, by the address map."""

@@ -1,0 +1,214 @@
+"""The MTA agent: takes what is due, asks the rules where it goes, delivers or hands on.
+
+Standards: RFC 5321 §6.1; manual §6.7.
+Owns: the finished recipients that are not marked yet; the agent's lock on SQLite.
+Never: marks a recipient before its delivery is durable.
+Failure: a post office that can't be written, or a directory that can't be read, defers its mail.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+import traceback
+from collections.abc import Callable, Sequence
+
+from appliance.connectors.postoffice.deliver import Delivered, deliver
+from appliance.connectors.returns import Failure, Returns
+from appliance.database.errors import DatabaseError
+from appliance.directory.records import Target
+from appliance.journey.event import Event, Kind, because
+from appliance.journey.reason import Reason
+from appliance.mail.envelope import Notify
+from appliance.operations.house import House
+from appliance.operations.reception import route
+from appliance.queue.desk import Desk
+from appliance.queue.entry import Claimed, Connector, Finished, Mark, Rescheduled, Routed, State
+from appliance.queue.journey import from_json
+from appliance.rules.routing import Nowhere, ToMailbox, ToRemote
+from appliance.runtime import metrics, steps
+from appliance.runtime.clock import MICROSECONDS
+from appliance.runtime.doorbell import Doorbell
+from appliance.runtime.logs import Exchange, Logs
+
+_BATCH = 256
+_MARK_AFTER = 100
+_MARK_WITHIN_S = 0.1
+_POLL_S = 1.0
+_STORE_RETRY_S = 30
+
+
+class MtaAgent:
+    """Moves messages from the queue to the connectors."""
+
+    def __init__(self, house: House, logs: Logs) -> None:
+        """Take the house."""
+        self._house = house
+        self._logs = logs
+        self._returns = Returns(house, logs)
+        self._unmarked: list[Mark] = []
+        self._unmarked_since = 0.0
+        self._careful = 0
+
+    def work(self) -> bool:
+        """Handle what is due, at most one batch; returns whether there was anything.
+
+        After an error nobody foresaw, the next batches are of one recipient each, and the one that
+        fails again is held for an operator: one broken message does not stop the others.
+        """
+        in_hand = {(mark.claimed.entry_id, mark.claimed.number) for mark in self._unmarked}
+        most = 1 if self._careful else _BATCH
+        claimed = self._house.queue.claim(Connector.UNROUTED, most, but=in_hand)
+        if not claimed:
+            self._careful = 0
+            return False
+        steps.reach("mta.claimed")
+        try:
+            self._handle(claimed)
+        except DatabaseError:
+            raise
+        except Exception:  # noqa: BLE001 - the agent's boundary: nothing of it is lost
+            self._isolate(claimed)
+        else:
+            self._careful = max(0, self._careful - 1)
+        return True
+
+    def _isolate(self, claimed: Sequence[Claimed]) -> None:
+        first = claimed[0]
+        self._logs.note(
+            "error", f"a batch failed: {traceback.format_exc()}", message_id=first.entry_id
+        )
+        if self._careful:
+            Desk(self._house.queue).hold(first.entry_id)
+            self._logs.note(
+                "error", "held for an operator: it can't be handled", message_id=first.entry_id
+            )
+        else:
+            self._careful = _BATCH
+
+    def _handle(self, claimed: Sequence[Claimed]) -> None:
+        events = _accepted(claimed)
+        local: list[tuple[Claimed, Target, Reason]] = []
+        lost: list[Failure] = []
+        marks: list[Mark] = []
+        for each in claimed:
+            way = route(self._house, each.recipient.address, hops=each.summary.received_count)
+            match way:
+                case ToMailbox(target, reason):
+                    local.append((each, target, reason))
+                case ToRemote(domain, reason):
+                    marks.append(Routed(each, Connector.SMTP, domain))
+                    events.append(self._event(each, Kind.ROUTED, "SMTP", reason))
+                    self._log(each, "ROUTE", f"[SMTP:{each.recipient.address}]", "to SMTP")
+                case Nowhere(reason):
+                    lost.append(Failure(each, reason))
+        done = deliver(self._house, [(each, target) for each, target, _ in local])
+        steps.reach("mta.delivered")
+        reasons = {id(each): reason for each, _, reason in local}
+        for copy in done:
+            marks.append(self._delivered(copy, reasons[id(copy.claimed)], events))
+        self._house.journey.record(events)
+        self._remember(marks)
+        if lost:
+            self._returns.give_up(lost)
+        self._returns.tell_success([copy.claimed for copy in done if _wants_success(copy)])
+        if any(isinstance(mark, Routed) for mark in marks) or len(self._unmarked) >= _MARK_AFTER:
+            self.mark()
+
+    def mark(self) -> None:
+        """Tell the queue what is finished, without waiting for the disk."""
+        marks, self._unmarked = self._unmarked, []
+        if marks:
+            self._house.queue.mark(marks, durable=False)
+
+    def patience_s(self) -> float:
+        """Return how long may be waited for a ring before marks or the poll are due."""
+        if not self._unmarked:
+            return _POLL_S
+        return max(0.0, self._unmarked_since + _MARK_WITHIN_S - time.monotonic())
+
+    def _remember(self, marks: Sequence[Mark]) -> None:
+        if marks and not self._unmarked:
+            self._unmarked_since = time.monotonic()
+        self._unmarked.extend(marks)
+
+    def _delivered(self, copy: Delivered, reason: Reason, events: list[Event]) -> Mark:
+        each, target = copy.claimed, copy.target
+        source = f"[SMTP:{each.recipient.address}]"
+        destination = f"[SF:{target.postoffice}/{target.mailbox}]"
+        if copy.error:
+            metrics.RECIPIENTS.labels("SF", "deferred").inc()
+            text = f"The post office can't be written at present: {copy.error}"
+            self._logs.note("error", text, message_id=each.entry_id)
+            events.append(self._event(each, Kind.DEFERRED, "SF", reason, text))
+            self._log(each, "DELIVER", f"{source} -> {destination}", "deferred")
+            due_at = self._house.clock.now_us() + _STORE_RETRY_S * MICROSECONDS
+            return Rescheduled(each, due_at, text)
+        metrics.RECIPIENTS.labels("SF", "delivered").inc()
+        text = f"delivered to {target.mailbox}@{target.postoffice}"
+        events.append(self._event(each, Kind.DELIVERED, "SF", reason, text))
+        self._log(each, "DELIVER", f"{source} -> {destination}", "delivered")
+        return Finished(each, State.DONE, text)
+
+    def _event(
+        self, each: Claimed, kind: Kind, connector: str, reason: Reason, text: str = ""
+    ) -> Event:
+        return Event(
+            at_us=self._house.clock.now_us(),
+            message_id=each.entry_id,
+            kind=kind,
+            reverse_path=str(each.envelope.reverse_path or ""),
+            recipient=str(each.recipient.address),
+            connector=connector,
+            text=text or reason.text,
+            reason=because(reason),
+        )
+
+    def _log(self, each: Claimed, command: str, details: str, response: str) -> None:
+        self._logs.exchange(
+            Exchange(
+                kind="MTA",
+                message_id=each.entry_id,
+                command=command,
+                details=details,
+                response=response,
+                received=each.size,
+            )
+        )
+
+
+def _accepted(claimed: Sequence[Claimed]) -> list[Event]:
+    """Return the submits' own events: from now on the journey keeps them."""
+    return [from_json(text) for text in {each.entry_id: each.event for each in claimed}.values()]
+
+
+def _wants_success(copy: Delivered) -> bool:
+    notify = copy.claimed.recipient.notify
+    return not copy.error and notify is not None and Notify.SUCCESS in notify
+
+
+def run(house: House, logs: Logs, bell: Doorbell, ready: Callable[[], None]) -> None:
+    """Work until SIGTERM; a batch under way is finished."""
+    stopping = False
+
+    def stop(*_: object) -> None:
+        nonlocal stopping
+        stopping = True
+        bell.wake()
+
+    signal.signal(signal.SIGTERM, stop)
+    agent = MtaAgent(house, logs)
+    ready()
+    refreshed = time.monotonic()
+    while not stopping:
+        try:
+            if time.monotonic() - refreshed > _POLL_S / 2:
+                house.live.refresh()
+                refreshed = time.monotonic()
+            if not agent.work() and not bell.wait(agent.patience_s()):
+                agent.mark()
+        except DatabaseError as error:
+            logs.note("error", f"the MTA agent waits: {error}")
+            bell.wait(_POLL_S)
+    agent.mark()
+    logs.close()

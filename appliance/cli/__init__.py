@@ -1,0 +1,1 @@
+"""The `posthouse` command, one module per noun."""

@@ -1,0 +1,55 @@
+"""`posthouse serve`: all services in one foreground process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from appliance.operations.house import House, read_config
+from appliance.settings import pop, smtp
+from appliance.upkeep import demo as demonstration
+from appliance.upkeep.serve import ports
+from appliance.upkeep.serve import serve as serve_all
+
+
+@click.command()
+@click.option("--demo", is_flag=True, help="Make a demonstration post office and listen locally.")
+@click.option(
+    "--port-base",
+    type=click.IntRange(0, 60000),
+    metavar="N",
+    help="Listen at N plus the well-known ports: N+25, N+587, N+465, N+110, N+995.",
+)
+@click.pass_context
+def serve(context: click.Context, *, demo: bool, port_base: int | None) -> None:
+    """Run all services until Ctrl-C.
+
+    Example:
+
+      posthouse --home ./var serve --demo --port-base 3000
+    """
+    home: Path | None = context.find_root().params.get("home")
+    config = read_config(home)
+    house = House(config)
+    accounts = demonstration.furnish(house) if demo else []
+    house.live.refresh()
+    settings = house.settings
+    numbers = ports(settings, port_base)
+    addresses = {"smtp": settings[smtp.listen], "pop3": settings[pop.listen]}
+    house.queue, house.journey, house.throttle  # noqa: B018 - their databases are made before the fork
+    house.close()
+
+    def announce() -> None:
+        click.echo(f"home        {config.home.resolve()}")
+        for name, port in numbers.items():
+            where = addresses["pop3" if name.startswith("pop3") else "smtp"]
+            click.echo(f"{name:<11} {' '.join(f'{address}:{port}' for address in where)}")
+        if demo:
+            demonstration.announce(config.home, numbers, accounts)
+            click.echo(f"CA          {config.home.resolve() / 'ca.pem'}")
+            for account in accounts:
+                click.echo(f"login       {account['login']:<11} password {account['password']}")
+        click.echo("ready")
+
+    serve_all(config, numbers, addresses, announce)

@@ -1,0 +1,1 @@
+"""The post office connector (SF): from the queue into mailboxes."""

@@ -1,0 +1,1 @@
+"""SMTP in: receiving mail from servers and clients."""

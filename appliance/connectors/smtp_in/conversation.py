@@ -1,0 +1,295 @@
+"""One SMTP conversation: the engine's questions answered by the rules, the content into the queue.
+
+Standards: RFC 5321, RFC 4954, RFC 3207, RFC 6409.
+Owns: the message that is being received. Never: answers 250 before `queue.submit` has returned.
+Failure: a database that can't be reached is 451 4.3.0; an unforeseen error too, and a log record.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from dataclasses import dataclass
+
+from appliance.connectors.smtp_in.adapter import Adapter, ConnectionGone
+from appliance.database.content import ContentWriter
+from appliance.database.errors import DatabaseError
+from appliance.journey.event import Event as JourneyEvent
+from appliance.journey.event import Kind, because
+from appliance.journey.reason import Outcome, Reason
+from appliance.mail.headers import received
+from appliance.mail.reply import Reply
+from appliance.operations.house import House
+from appliance.operations.login import Logins
+from appliance.operations.reception import judge_recipient
+from appliance.protocol.smtp_data import DataReader
+from appliance.protocol.smtp_server import SmtpServer, fault_reply
+from appliance.protocol.smtp_server_events import (
+    Credentials,
+    DataRequested,
+    Event,
+    MailRequested,
+    RcptRequested,
+    Respond,
+    TlsRequested,
+)
+from appliance.queue.entry import Origin
+from appliance.runtime import metrics, steps
+from appliance.runtime.clock import to_datetime
+from appliance.runtime.logs import Exchange, Logs
+from appliance.settings import auth, relay, smtp
+
+_OK = "Requested mail action okay, completed"
+_LATER = Reply(451, "4.3.0", "Local error in processing, please try again later")
+_RECORDED_REFUSALS = 20  # of one connection; the log has them all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What a listener is for.
+
+    Attributes:
+        role: mx or submission.
+        tls: TLS began with the first byte.
+        starttls: STARTTLS can be offered.
+    """
+
+    role: str
+    tls: bool
+    starttls: bool
+
+
+class Conversation:
+    """One connection's conversation."""
+
+    def __init__(
+        self, adapter: Adapter, place: Place, *, house: House, logs: Logs, logins: Logins
+    ) -> None:
+        """Prepare the engine with the settings in force."""
+        settings = house.settings
+        self._adapter = adapter
+        self._house = house
+        self._logs = logs
+        self._logins = logins
+        self._client = adapter.client
+        self._id = ""
+        self._refusals = 0
+        self._max_size = settings[smtp.max_message_kb] * 1024
+        local_domain = house.local_domain
+        offers_login = place.role == "submission" or settings[relay.authenticated]
+        self.engine = SmtpServer(
+            hostname=local_domain,
+            greeting=_banner(settings[smtp.banner], local_domain, house.clock.now_us()),
+            client=self._client,
+            role="submission" if place.role == "submission" else "mx",
+            tls=place.starttls,
+            tls_active=place.tls,
+            auth=("PLAIN", "LOGIN") if offers_login else (),
+            auth_without_tls=settings[auth.without_tls],
+            max_size=self._max_size,
+            max_recipients=settings[smtp.max_recipients],
+            max_errors=settings[smtp.max_errors],
+            disabled=frozenset(settings[smtp.disabled_commands]),
+            local_domain=local_domain,
+        )
+
+    async def run(self) -> None:
+        """Converse until either side ends it."""
+        adapter, engine = self._adapter, self.engine
+        adapter.send(engine.greeting())
+        try:
+            while not engine.is_closing:
+                line = await adapter.line(engine.line_limit)
+                event = engine.line_too_long() if line is None else engine.receive_line(line)
+                if isinstance(event, Respond):
+                    adapter.send(event.data)
+                    self._log(
+                        event.verb, event.detail, event.reply, 0 if line is None else len(line)
+                    )
+                    if event.close:
+                        break
+                else:
+                    await self._answer(event, len(line or b""))
+            await adapter.flush()
+        except ConnectionGone:
+            return
+        except Exception:  # noqa: BLE001 - the session's boundary: the client keeps its message
+            self._logs.note(
+                "error", f"a session failed: {traceback.format_exc()}", message_id=self._id
+            )
+            adapter.hang_up(_LATER.encode())
+
+    async def _answer(self, event: Event, octets: int) -> None:
+        """Answer a question of the engine's."""
+        try:
+            match event:
+                case MailRequested():
+                    self._id = self._house.queue.new_id()
+                    reply = Reply(250, "2.1.0", _OK)
+                case RcptRequested():
+                    reply = self._judge(event)
+                case DataRequested():
+                    await self._receive(event)
+                    return
+                case TlsRequested():
+                    await self._start_tls(event)
+                    return
+                case Credentials():
+                    reply = await self._login(event)
+                case _:
+                    raise AssertionError(event)
+        except DatabaseError as error:
+            self._logs.note("error", f"the directory can't be read: {error}", message_id=self._id)
+            reply = _LATER
+        self._adapter.send(self.engine.answer(reply))
+        self._log(event.verb, event.detail, self.engine.last_reply, octets)
+
+    def _judge(self, event: RcptRequested) -> Reply:
+        reason = judge_recipient(
+            self._house,
+            event.recipient.address,
+            client=self._client,
+            login=self.engine.login or "",
+            reverse_path=self.engine.reverse_path,
+        )
+        if not reason.accepted:
+            self._refuse(reason, str(event.recipient.address))
+        assert reason.reply is not None
+        return reason.reply
+
+    def _refuse(self, reason: Reason, recipient: str) -> None:
+        """Write down a refusal: Debug log, metric, journey."""
+        metrics.REFUSED.labels(reason.rule).inc()
+        self._logs.note("info", reason.text, message_id=self._id, reason=reason.to_dict())
+        self._refusals += 1
+        if self._refusals <= _RECORDED_REFUSALS:
+            self._house.journey.record(
+                [
+                    JourneyEvent(
+                        at_us=self._house.clock.now_us(),
+                        message_id=self._id,
+                        kind=Kind.REFUSED,
+                        reverse_path=str(self.engine.reverse_path or ""),
+                        recipient=recipient,
+                        connector="SMTP",
+                        text=reason.text,
+                        reason=because(reason),
+                        detail={"client": self._client},
+                    )
+                ]
+            )
+
+    async def _login(self, event: Credentials) -> Reply:
+        if event.authzid not in ("", event.authcid):
+            return Reply(535, "5.7.8", "Acting as somebody else is not possible here")
+        result = await self._logins.check(event.authcid, event.password, client=self._client)
+        level = "info" if result.mailbox else "warning"
+        text = f"login {result.login!r} from {self._client}: {result.reason.text}"
+        self._logs.note(level, text, reason=result.reason.to_dict())
+        if result.mailbox is not None:
+            return Reply(235, "2.7.0", f"Authentication successful, {result.login}")
+        if result.reason.outcome is Outcome.DEFER:
+            return Reply(454, "4.7.0", result.reason.text)
+        return Reply(535, "5.7.8", result.reason.text)
+
+    async def _start_tls(self, event: TlsRequested) -> None:
+        self._adapter.send(self.engine.answer(Reply(220, "2.0.0", "Ready to start TLS")))
+        self._log(event.verb, event.detail, self.engine.last_reply, 8)
+        await self._adapter.start_tls()
+        self.engine.tls_started(self._adapter.cipher)
+
+    async def _receive(self, event: DataRequested) -> None:
+        """Take the content and hand the message to the queue."""
+        engine = self.engine
+        start = Reply(354, "", "Start mail input; end with [CRLF].[CRLF]")
+        self._adapter.send(engine.answer(start))
+        self._log(event.verb, event.detail, start, 6)
+        content = self._house.queue.content(self._id)
+        content.write(self._trace_line())
+        reader = DataReader(self._max_size or None)
+        try:
+            while not reader.finished:
+                for chunk in reader.feed(await self._adapter.block()):
+                    content.write(chunk)
+        except BaseException:
+            content.abandon()
+            raise
+        self._adapter.unread(reader.rest)
+        if reader.fault is not None:
+            content.abandon()
+            reply = fault_reply(reader.fault, max_size=self._max_size)
+            reason = Reason(
+                rule=f"content.{reader.fault}",
+                outcome=Outcome.REJECT,
+                text=reply.text,
+                setting=smtp.max_message_kb.name if reply.code == 552 else "",
+            )
+            self._refuse(reason, " ".join(str(each.address) for each in engine.recipients[:20]))
+        else:
+            reply = await self._submit(content)
+        self._adapter.send(engine.data_finished(reply))
+        await self._adapter.flush()
+        if reply.is_positive:
+            steps.reach("smtp.answered")
+        self._log("DATA", f"{reader.bytes_seen} bytes", reply, reader.bytes_seen)
+
+    async def _submit(self, content: ContentWriter) -> Reply:
+        started = time.perf_counter()
+        origin = Origin(kind="SMTP", login=self.engine.login or "", client=self._client)
+        try:
+            await self._house.queue.submit_async(
+                self.engine.envelope(), content, origin, message_id=self._id
+            )
+        except (DatabaseError, OSError) as error:
+            self._logs.note("error", f"the message was not accepted: {error}", message_id=self._id)
+            return _LATER
+        metrics.ACCEPTED.inc()
+        metrics.ACCEPT_SECONDS.observe(time.perf_counter() - started)
+        return Reply(250, "2.0.0", f"{_OK} ({self._id})")
+
+    def _trace_line(self) -> bytes:
+        engine = self.engine
+        recipients = engine.recipients
+        return received(
+            from_helo=engine.helo or "",
+            client=self._client,
+            client_name=None,
+            by=self._house.local_domain,
+            protocol=self._protocol(),
+            id=self._id,
+            for_=str(recipients[0].address) if len(recipients) == 1 else None,
+            at=to_datetime(self._house.clock.now_us()),
+            tls=self._adapter.cipher or None,
+        )
+
+    def _protocol(self) -> str:
+        """Name the protocol as RFC 3848 and RFC 6531 §4.3 register it."""
+        engine = self.engine
+        if not engine.esmtp:
+            return "SMTP"
+        base = "UTF8SMTP" if engine.mail is not None and engine.mail.smtputf8 else "ESMTP"
+        return base + ("S" if engine.tls_active else "") + ("A" if engine.login else "")
+
+    def _log(self, verb: str, detail: str, reply: Reply, octets: int) -> None:
+        adapter = self._adapter
+        text = str(reply)
+        self._logs.exchange(
+            Exchange(
+                kind="SMTP-IN",
+                message_id=self._id,
+                port=adapter.port,
+                remote=self._client,
+                command=verb,
+                details=detail,
+                response=text,
+                sent=len(text) + 2,
+                received=octets,
+                login=self.engine.login or "",
+            )
+        )
+
+
+def _banner(template: str, local_domain: str, now_us: int) -> str:
+    """Fill in the welcome message (manual §6.2)."""
+    time_text = f"{to_datetime(now_us):%m/%d/%y %H:%M:%S}"
+    return template.replace("%LOCALDOMAIN%", local_domain).replace("%TIME%", time_text)

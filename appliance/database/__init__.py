@@ -1,0 +1,1 @@
+"""Engines, the writer and migrations: SQLite and PostgreSQL behind one interface."""

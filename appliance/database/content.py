@@ -1,0 +1,157 @@
+"""Message contents on disk: small ones in a row, large ones as files, both immutable.
+
+Up to 128 KiB a row is faster than a file, above it slower (PERFORMANCE, measured at 16 KiB pages).
+
+Owns: the files below one `content/` folder.
+Failure: OSError when the disk is full or broken; nothing is acknowledged then.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+INLINE_MAX = 128 << 10
+CHUNK = 256 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A message's octets, wherever they are.
+
+    Attributes:
+        size: octets.
+        body: the octets, when they are kept in a row.
+        path: the file that holds them otherwise.
+    """
+
+    size: int
+    body: bytes | None
+    path: Path | None
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the octets in pieces of at most 256 KiB."""
+        if self.body is not None:
+            yield self.body
+            return
+        assert self.path is not None
+        with self.path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                yield chunk
+
+    def read(self, limit: int | None = None) -> bytes:
+        """Return the octets, or the first `limit` of them."""
+        if self.body is not None:
+            return self.body if limit is None else self.body[:limit]
+        assert self.path is not None
+        with self.path.open("rb") as file:
+            return file.read() if limit is None else file.read(limit)
+
+
+class ContentFolder:
+    """The folder of one owner's large contents, in sub-folders by the end of the message id."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the folder; it is made when something is first put there."""
+        self.path = path
+
+    def file(self, name: str) -> Path:
+        """Return the path of a content's file."""
+        return self.path / name[14:16] / name
+
+    def make_place(self, name: str) -> Path:
+        """Return the path of a new content's file, with its folder made."""
+        path = self.file(name)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return path
+
+    def link(self, source: Path, name: str) -> None:
+        """Give an existing content file a name here, durably; the octets are not copied."""
+        path = self.make_place(name)
+        path.unlink(missing_ok=True)  # left by a delivery that a crash cut off
+        os.link(source, path)
+        sync_folder(path.parent)
+
+    def remove(self, name: str) -> None:
+        """Unlink a content's file; one that has gone already is no error."""
+        self.file(name).unlink(missing_ok=True)
+
+    def names(self) -> Iterator[Path]:
+        """Yield the files that exist."""
+        if self.path.is_dir():
+            yield from self.path.glob("*/*")
+
+
+class ContentWriter:
+    """Takes a message as it arrives; keeps it in memory while it is small, then in a file."""
+
+    def __init__(self, folder: ContentFolder, name: str) -> None:
+        """Prepare; `name` is the file's name, should it become one."""
+        self._folder = folder
+        self._name = name
+        self._chunks: list[bytes] = []
+        self._file: BinaryIO | None = None
+        self.head = b""
+        self.size = 0
+
+    def write(self, chunk: bytes) -> None:
+        """Append octets."""
+        self.size += len(chunk)
+        if self._file is not None:
+            self._file.write(chunk)
+            return
+        self._chunks.append(chunk)
+        if self.size > INLINE_MAX:
+            self._spill()
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it has become a file."""
+        return self._file is not None
+
+    def beginning(self) -> bytes:
+        """Return the first octets (128 KiB at most): enough for the header section."""
+        return self.head or b"".join(self._chunks)
+
+    def body(self) -> bytes | None:
+        """Return the octets of a small content, None for a file."""
+        return None if self._file is not None else b"".join(self._chunks)
+
+    def file_name(self) -> str | None:
+        """Return the file's name, None for a small content."""
+        return None if self._file is None else self._name
+
+    def sync(self) -> None:
+        """Make a file durable: its octets, then its name (blocks; a small content does nothing)."""
+        if self._file is not None:
+            self._file.flush()
+            os.fdatasync(self._file.fileno())
+            self._file.close()
+            sync_folder(self._folder.file(self._name).parent)
+
+    def abandon(self) -> None:
+        """Throw away what was written."""
+        self._chunks.clear()
+        if self._file is not None:
+            self._file.close()
+            self._folder.remove(self._name)
+
+    def _spill(self) -> None:
+        file = self._folder.make_place(self._name).open("wb", buffering=CHUNK)
+        written = b"".join(self._chunks)
+        self.head = written[:INLINE_MAX]
+        file.write(written)
+        self._chunks.clear()
+        self._file = file
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,110 @@
+"""Which databases a home has, and where: the one place that knows SQLite's files from PostgreSQL.
+
+Owns: the open databases. Tenants' files are bounded: the least recently used closes.
+Failure: see `Database` and `schema.ensure`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+
+from appliance.database.database import Database
+from appliance.database.postgresql import PostgresEngine
+from appliance.database.schema import Schema, ensure
+from appliance.database.sqlite import SqliteEngine, refuse_network_home
+from appliance.database.writer import Engine
+
+_PATHS = {
+    "directory": "config/directory.db",
+    "queue": "queues/queue.db",
+    "journey": "queues/journey.db",
+    "state": "run/state.db",
+}
+_MAX_OPEN_STORES = 64
+
+
+class Databases:
+    """The databases of one home, opened when they are first asked for."""
+
+    def __init__(self, home: Path, url: str, schemas: Mapping[str, Schema]) -> None:
+        """Name the home and, for PostgreSQL, the URL (empty: SQLite files in the home).
+
+        Raises:
+            UnsafeHome: SQLite on a network file system.
+        """
+        self.home = home
+        self.url = url
+        self.schemas = schemas
+        self._lock = threading.Lock()
+        self._open: dict[str, Database] = {}
+        self._stores: OrderedDict[int, Database] = OrderedDict()
+        self._made: set[int] = set()
+        if not url:
+            refuse_network_home(home)
+
+    def get(self, role: str) -> Database:
+        """Return a server-wide database: directory, queue, journey or state."""
+        database = self._open.get(role)
+        if database is None:
+            with self._lock:
+                database = self._open.get(role)
+                if database is None:
+                    database = self._make(role, self.home / _PATHS[role])
+                    ensure(database, self.schemas[role])
+                    self._open[role] = database
+        return database
+
+    def store(self, postoffice_id: int) -> Database:
+        """Return the database that keeps a post office's mail."""
+        with self._lock:
+            database = self._stores.get(postoffice_id)
+            if database is not None:
+                self._stores.move_to_end(postoffice_id)
+                return database
+            path = self.home / "postoffices" / str(postoffice_id) / "mail.db"
+            if self.url and self._stores:  # PostgreSQL keeps all tenants in one database
+                database = next(iter(self._stores.values()))
+            else:
+                database = self._make("store", path)
+            if not self._made or not (self.url or postoffice_id in self._made):
+                ensure(database, self.schemas["store"])
+            self._made.add(postoffice_id)
+            self._stores[postoffice_id] = database
+            closing = self._stores.popitem(last=False)[1] if self._is_full() else None
+        if closing is not None:
+            closing.release()
+        return database
+
+    def drop_store(self, postoffice_id: int) -> None:
+        """Remove a post office's folder; in PostgreSQL its rows have been deleted one by one."""
+        with self._lock:
+            database = self._stores.pop(postoffice_id, None)
+            self._made.discard(postoffice_id)
+        if database is not None and not self.url:
+            database.release()
+        shutil.rmtree(self.home / "postoffices" / str(postoffice_id), ignore_errors=True)
+
+    def release(self) -> None:
+        """Close everything; needed before a fork."""
+        with self._lock:
+            databases = [*self._open.values(), *self._stores.values()]
+            self._open.clear()
+            self._stores.clear()
+        for database in databases:
+            database.release()
+
+    def _is_full(self) -> bool:
+        return not self.url and len(self._stores) > _MAX_OPEN_STORES
+
+    def _make(self, role: str, path: Path) -> Database:
+        engine: Engine
+        if self.url:
+            engine = PostgresEngine(self.url)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            engine = SqliteEngine(path)
+        return Database(engine, name=role)

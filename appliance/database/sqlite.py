@@ -1,0 +1,123 @@
+"""SQLite as an engine: one file a database, one writer at a time by a lock file.
+
+Owns: nothing; opens connections with the pragmas that PERFORMANCE's measurements chose.
+Failure: `UnsafeHome` on a network file system, `StoreBusy` when the file can't be opened.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from appliance.database.errors import StoreBusy, UnsafeHome
+from appliance.database.statement import SQLITE
+
+_NETWORK_TYPES = ("nfs", "cifs", "smb", "ceph", "fuse.sshfs", "glusterfs", "9p", "afs", "lustre")
+_BUSY_TIMEOUT_S = 10.0
+
+
+class SqliteEngine:
+    """One SQLite database file.
+
+    WAL with `synchronous=FULL` makes a commit durable before it returns; a lazy connection uses
+    NORMAL, whose last commits a power cut may take back (never a crash of the process).
+    """
+
+    dialect = SQLITE
+    begin = "BEGIN IMMEDIATE"
+    begin_snapshot = "BEGIN"
+    lost_errors: tuple[type[Exception], ...] = ()
+    errors: tuple[type[Exception], ...] = (sqlite3.Error,)
+    conflicts: tuple[type[Exception], ...] = (sqlite3.IntegrityError,)
+
+    def __init__(self, path: Path) -> None:
+        """Name the file; it is created when it is first written."""
+        self.path = path
+        self._lock_path = path.with_name(path.name + ".lock")
+        self._lock_fd = -1
+        self._lock_pid = 0
+
+    def connect(self, *, writes: bool, lazy: bool = False) -> Any:
+        """Open a connection in autocommit mode.
+
+        Raises:
+            StoreBusy: the file can't be opened.
+        """
+        try:
+            raw = sqlite3.connect(
+                self.path,
+                timeout=_BUSY_TIMEOUT_S,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=256,
+            )
+            run = raw.execute
+            run("PRAGMA page_size=16384")
+            if writes:
+                run("PRAGMA journal_mode=WAL")
+                run(f"PRAGMA synchronous={'NORMAL' if lazy else 'FULL'}")
+                run("PRAGMA wal_autocheckpoint=2000")
+                run("PRAGMA foreign_keys=ON")
+            else:
+                run("PRAGMA query_only=ON")
+            run("PRAGMA cache_size=-4096")
+        except sqlite3.Error as error:
+            raise StoreBusy(f"{self.path} can't be opened: {error}") from error
+        return raw
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold the database's write lock: waits its turn without polling, unlike SQLite's own."""
+        if self._lock_pid != os.getpid():  # opened after the fork, or parent and child share it
+            self._lock_fd = os.open(self._lock_path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            self._lock_pid = os.getpid()
+        fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
+
+    def settle(self) -> None:
+        """Make lazy commits durable: a checkpoint syncs the log before anything else."""
+        raw = self.connect(writes=True)
+        try:
+            raw.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        finally:
+            raw.close()
+
+    def release(self) -> None:
+        """Close the lock file."""
+        if self._lock_fd >= 0 and self._lock_pid == os.getpid():
+            os.close(self._lock_fd)
+        self._lock_fd, self._lock_pid = -1, 0
+
+
+def refuse_network_home(home: Path) -> None:
+    """Check that a home is on a local file system, as SQLite's locks and WAL need.
+
+    Raises:
+        UnsafeHome: it is on a network file system; a cluster keeps its data in PostgreSQL.
+    """
+    kind = _file_system_type(home)
+    if kind.startswith(_NETWORK_TYPES):
+        raise UnsafeHome(
+            f"the home {home} lies on a network file system ({kind}), where SQLite's locks don't "
+            "hold: put it on a local disk, or set database.url to a PostgreSQL database"
+        )
+
+
+def _file_system_type(path: Path) -> str:
+    """Find the type of the file system a path is on (`/proc/self/mountinfo`, longest prefix)."""
+    wanted = path.resolve()
+    best, kind = -1, ""
+    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
+        left, _, right = line.partition(" - ")
+        mount = Path(left.split()[4].encode().decode("unicode_escape"))
+        if wanted.is_relative_to(mount) and len(mount.parts) > best:
+            best, kind = len(mount.parts), right.split()[0]
+    return kind

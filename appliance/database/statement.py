@@ -1,0 +1,172 @@
+"""Statements written in SQLAlchemy Core, run as their compiled text by the driver itself.
+
+Tables hold integers, text and bytes only (times are microseconds, structures are JSON text), so
+that no value needs converting on its way to either driver. Core's own execution costs several times
+the driver's (PERFORMANCE: 21 µs against 13 µs an insert, 24 µs against 4 µs a look-up).
+
+Owns: the compiled texts. Never: opens a connection.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from sqlalchemy import BindParameter, ClauseElement, Insert, bindparam
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.engine import Dialect
+from sqlalchemy.schema import ExecutableDDLElement
+from sqlalchemy.types import NullType
+
+Row = Any  # a named tuple with the statement's columns
+
+SQLITE = "sqlite"
+POSTGRESQL = "postgresql"
+
+_DIALECTS: dict[str, Dialect] = {
+    SQLITE: SQLiteDialect_pysqlite(paramstyle="named"),
+    POSTGRESQL: PGDialect_psycopg(paramstyle="pyformat"),
+}
+
+
+_HANDED_IN = object()
+
+
+def param(name: str) -> BindParameter[Any]:
+    """Return a parameter of a statement, to be handed in at each run."""
+    return bindparam(name, _HANDED_IN, type_=NullType())
+
+
+class Cursor(Protocol):
+    """What both drivers' cursors share."""
+
+    description: Any
+    rowcount: int
+
+    def execute(self, text: str, params: Any = ..., /) -> Any:
+        """Run one statement."""
+
+    def executemany(self, text: str, rows: Any, /) -> Any:
+        """Run one statement for each set of parameters."""
+
+    def fetchall(self) -> list[Any]:
+        """Take the remaining rows."""
+
+    def fetchone(self) -> Any:
+        """Take one row, or None."""
+
+
+class _Text:
+    """A statement's text for one dialect."""
+
+    __slots__ = ("fixed", "make_row", "text")
+
+    def __init__(self, element: ClauseElement, dialect: str, columns: Sequence[str] | None) -> None:
+        options: dict[str, Any] = {}
+        if not isinstance(element, ExecutableDDLElement):
+            options["column_keys"] = list(columns) if columns is not None else None
+            if not isinstance(element, Insert):  # IN lists are written out
+                options["compile_kwargs"] = {"render_postcompile": True}
+        compiled = element.compile(dialect=_DIALECTS[dialect], **options)
+        self.text = str(compiled)
+        binds = getattr(compiled, "binds", {})  # DDL has none
+        params = {} if isinstance(element, ExecutableDDLElement) else compiled.params
+        self.fixed = {
+            key: value
+            for key, value in params.items()
+            if value is not _HANDED_IN and (key not in binds or not binds[key].required)
+        }
+        self.make_row: Callable[[Iterable[Any]], Row] | None = None
+
+
+class Statement:
+    """A Core statement, compiled at most once a dialect."""
+
+    __slots__ = ("_columns", "_element", "_texts")
+
+    def __init__(self, element: ClauseElement, columns: Sequence[str] | None = None) -> None:
+        """Take a statement; `columns` names the columns of an insert or update to bind."""
+        self._element = element
+        self._columns = columns
+        self._texts: dict[str, _Text] = {}
+
+    def on(self, dialect: str) -> _Text:
+        """Return the text for a dialect."""
+        text = self._texts.get(dialect)
+        if text is None:
+            text = self._texts[dialect] = _Text(self._element, dialect, self._columns)
+        return text
+
+
+Sql = Statement | ClauseElement
+
+
+class Connection:
+    """One raw connection and the few ways statements are run on it."""
+
+    __slots__ = ("_cursor", "dialect", "raw")
+
+    def __init__(self, raw: Any, dialect: str) -> None:
+        """Wrap a driver's connection that is in autocommit mode."""
+        self.raw = raw
+        self.dialect = dialect
+        self._cursor: Cursor = raw.cursor()
+
+    def _execute(self, sql: Sql, params: Mapping[str, Any] | None) -> _Text:
+        statement = sql if isinstance(sql, Statement) else Statement(sql)
+        text = statement.on(self.dialect)
+        if text.fixed:
+            params = {**text.fixed, **params} if params else text.fixed
+        self._cursor.execute(text.text, params or {})
+        return text
+
+    def run(self, sql: Sql, params: Mapping[str, Any] | None = None) -> int:
+        """Run a statement; returns the number of rows it touched."""
+        self._execute(sql, params)
+        return self._cursor.rowcount
+
+    def run_many(self, sql: Statement, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run a statement once for each set of parameters (the same names in all)."""
+        text = sql.on(self.dialect)
+        if text.fixed:
+            rows = [{**text.fixed, **row} for row in rows]
+        self._cursor.executemany(text.text, rows)
+
+    def rows(self, sql: Sql, params: Mapping[str, Any] | None = None) -> list[Row]:
+        """Run a query; returns its rows as named tuples."""
+        text = self._execute(sql, params)
+        found = self._cursor.fetchall()
+        return list(map(self._make_row(text), found)) if found else found
+
+    def tuples(self, sql: Sql, params: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run a query; returns its rows as plain tuples, for long results."""
+        self._execute(sql, params)
+        return self._cursor.fetchall()
+
+    def row(self, sql: Sql, params: Mapping[str, Any] | None = None) -> Row | None:
+        """Run a query; returns its first row or None."""
+        text = self._execute(sql, params)
+        found = self._cursor.fetchone()
+        return None if found is None else self._make_row(text)(found)
+
+    def value(self, sql: Sql, params: Mapping[str, Any] | None = None) -> Any:
+        """Run a query; returns the first column of its first row, or None."""
+        self._execute(sql, params)
+        found = self._cursor.fetchone()
+        return None if found is None else found[0]
+
+    def script(self, text: str) -> None:
+        """Run one literal statement (transaction control, pragmas)."""
+        self._cursor.execute(text)
+
+    def raw_cursor(self) -> Cursor:
+        """Return the driver's cursor, to fetch what `script` selected."""
+        return self._cursor
+
+    def _make_row(self, text: _Text) -> Callable[[Iterable[Any]], Row]:
+        if text.make_row is None:
+            names = [column[0] for column in self._cursor.description]
+            text.make_row = namedtuple("Row", names, rename=True)._make  # type: ignore[misc] # noqa: PYI024 - the columns are known at run time only
+        return text.make_row

@@ -1,0 +1,272 @@
+"""The writer: one commit thread a database and process, that commits what has gathered.
+
+While one commit runs, further jobs gather; the thread then takes them all (bounded), runs each in a
+savepoint of one transaction, commits once, and only then answers. No timer: an idle server answers
+the first job at once, a busy one shares each fsync among many.
+
+Owns: the write connection. Never: answers a caller before the commit has returned.
+Failure: a job's own error goes to its caller alone; a failed commit goes to all of the batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from appliance.database.errors import CommitFailed, Conflict, DatabaseError, StoreBusy
+from appliance.database.statement import Connection
+from appliance.runtime import steps
+
+T = TypeVar("T")
+Job = Callable[["Transaction"], Any]
+
+_MAX_JOBS = 256
+_MAX_BYTES = 8 << 20
+
+_log = logging.getLogger(__name__)
+
+
+class Engine(Protocol):
+    """What the writer needs of SQLite or PostgreSQL."""
+
+    dialect: str
+    begin: str
+    begin_snapshot: str
+    lost_errors: tuple[type[Exception], ...]
+    errors: tuple[type[Exception], ...]
+    conflicts: tuple[type[Exception], ...]
+
+    def connect(self, *, writes: bool, lazy: bool = False) -> Any:
+        """Open a raw connection in autocommit mode."""
+
+    def exclusive(self) -> Any:
+        """Return a context manager that keeps other writers away."""
+
+    def settle(self) -> None:
+        """Make lazy commits durable."""
+
+    def release(self) -> None:
+        """Let go of what `exclusive` keeps open."""
+
+
+class Transaction(Connection):
+    """The connection a job writes through, for the time of the job."""
+
+    __slots__ = ("_after",)
+
+    def __init__(self, raw: Any, dialect: str) -> None:
+        """Wrap the writer's raw connection."""
+        super().__init__(raw, dialect)
+        self._after: list[Callable[[], None]] = []
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Have something done once this job is durable: ring a bell, unlink a file."""
+        self._after.append(action)
+
+    def take_actions(self) -> list[Callable[[], None]]:
+        """Return what is to be done after the commit, and forget it."""
+        actions, self._after = self._after, []
+        return actions
+
+
+class _Pending:
+    """A job with the way its caller is answered."""
+
+    __slots__ = ("actions", "done", "error", "future", "job", "loop", "result", "size")
+
+    def __init__(self, job: Job, size: int) -> None:
+        self.job = job
+        self.size = size
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.actions: list[Callable[[], None]] = []
+        self.done: threading.Event | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.future: asyncio.Future[Any] | None = None
+
+
+class Writer:
+    """Commits jobs in batches on a thread of its own."""
+
+    def __init__(self, engine: Engine, *, name: str, lazy: bool = False) -> None:
+        """Prepare a writer; its thread and connection start with the first job.
+
+        Args:
+            engine: where to write.
+            name: the database's role, the prefix of its steps' labels.
+            lazy: commit without waiting for the disk (`synchronous=NORMAL`).
+        """
+        self._engine = engine
+        self._lazy = lazy
+        self._before = f"{name}.mark.before" if lazy else f"{name}.commit.before"
+        self._afterwards = f"{name}.mark.after" if lazy else f"{name}.commit.after"
+        self._ready = threading.Condition()
+        self._jobs: list[_Pending] = []
+        self._closing = False
+        self._thread: threading.Thread | None = None
+        self._connection: Transaction | None = None
+
+    def run(self, job: Callable[[Transaction], T], size: int = 0) -> T:
+        """Run a job and wait until it is committed.
+
+        Args:
+            job: writes through the transaction it is given; may be run again after its error only.
+            size: about how many bytes it writes, to bound a batch.
+
+        Raises:
+            CommitFailed: nothing of the batch became durable.
+            StoreBusy: the database can't be reached.
+        """
+        pending = _Pending(job, size)
+        pending.done = threading.Event()
+        self._enqueue(pending)
+        pending.done.wait()
+        if pending.error is not None:
+            raise pending.error
+        result: T = pending.result
+        return result
+
+    def commit(self, job: Callable[[Transaction], T], size: int = 0) -> asyncio.Future[T]:
+        """Run a job; returns a future of the running event loop, resolved after the commit."""
+        pending = _Pending(job, size)
+        pending.loop = asyncio.get_running_loop()
+        pending.future = pending.loop.create_future()
+        self._enqueue(pending)
+        return pending.future
+
+    def post(self, job: Callable[[Transaction], object], size: int = 0) -> None:
+        """Run a job without waiting for it; an error is logged."""
+        self._enqueue(_Pending(job, size))
+
+    def close(self) -> None:
+        """Finish what has been handed in, then close; the next job opens again."""
+        with self._ready:
+            self._closing = True
+            self._ready.notify()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+        with self._ready:
+            self._closing = False
+
+    def _enqueue(self, pending: _Pending) -> None:
+        with self._ready:
+            self._jobs.append(pending)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
+                self._thread.start()
+            else:
+                self._ready.notify()
+
+    def _work(self) -> None:
+        while True:
+            with self._ready:
+                while not self._jobs and not self._closing:
+                    self._ready.wait()
+                if not self._jobs:
+                    self._thread = None
+                    self._disconnect()
+                    return
+                batch = self._take()
+            self._commit(batch)
+            _answer(batch)
+
+    def _take(self) -> list[_Pending]:
+        size = 0
+        for count, pending in enumerate(self._jobs, 1):
+            size += pending.size
+            if count >= _MAX_JOBS or size >= _MAX_BYTES:
+                batch, self._jobs = self._jobs[:count], self._jobs[count:]
+                return batch
+        batch, self._jobs = self._jobs, []
+        return batch
+
+    def _commit(self, batch: list[_Pending]) -> None:
+        """Run a batch; afterwards each job has its result or its error."""
+        try:
+            transaction = self._connect()
+            with self._engine.exclusive():
+                transaction.script(self._engine.begin)
+                for pending in batch:
+                    self._run_one(transaction, pending)
+                steps.reach(self._before)
+                transaction.script("COMMIT")
+            steps.reach(self._afterwards)
+        except Exception as error:  # noqa: BLE001 - whatever it was, nobody of this batch gets a 250
+            self._disconnect()
+            failure = error if isinstance(error, DatabaseError) else CommitFailed(str(error))
+            for pending in batch:
+                pending.error = failure
+            return
+        for pending in batch:
+            for action in pending.actions:
+                try:
+                    action()
+                except Exception:
+                    _log.exception("an action after a commit failed")
+
+    def _run_one(self, transaction: Transaction, pending: _Pending) -> None:
+        transaction.script("SAVEPOINT job")
+        try:
+            pending.result = pending.job(transaction)
+        except self._engine.lost_errors as error:
+            raise StoreBusy(f"the connection to the database was lost: {error}") from error
+        except Exception as error:  # noqa: BLE001 - it is the caller's: given back, never hidden
+            pending.error = self._as_ours(error)
+            transaction.take_actions()
+            transaction.script("ROLLBACK TO SAVEPOINT job")
+        else:
+            pending.actions = transaction.take_actions()
+        transaction.script("RELEASE SAVEPOINT job")
+
+    def _as_ours(self, error: Exception) -> Exception:
+        if isinstance(error, self._engine.conflicts):
+            return Conflict(str(error))
+        if isinstance(error, self._engine.errors):
+            return StoreBusy(str(error))
+        return error
+
+    def _connect(self) -> Transaction:
+        if self._connection is None:
+            raw = self._engine.connect(writes=True, lazy=self._lazy)
+            self._connection = Transaction(raw, self._engine.dialect)
+        return self._connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            try:
+                self._connection.raw.close()
+            except self._engine.errors:
+                _log.warning("a broken database connection could not be closed cleanly")
+            self._connection = None
+
+
+def _answer(batch: list[_Pending]) -> None:
+    """Give each caller its result; an event loop is woken once for all its callers."""
+    loops: dict[asyncio.AbstractEventLoop, list[_Pending]] = {}
+    for pending in batch:
+        if pending.done is not None:
+            pending.done.set()
+        elif pending.loop is not None:
+            loops.setdefault(pending.loop, []).append(pending)
+        elif pending.error is not None:
+            _log.error("a write nobody waits for failed: %s", pending.error)
+    for loop, waiting in loops.items():
+        try:
+            loop.call_soon_threadsafe(_resolve, waiting)
+        except RuntimeError:  # the loop has ended: nobody waits any more
+            _log.info("%d callers had gone before their commit", len(waiting))
+
+
+def _resolve(waiting: list[_Pending]) -> None:
+    for pending in waiting:
+        future = pending.future
+        if future is None or future.done():  # the caller was cancelled
+            continue
+        if pending.error is not None:
+            future.set_exception(pending.error)
+        else:
+            future.set_result(pending.result)

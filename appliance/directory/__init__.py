@@ -1,0 +1,1 @@
+"""Who exists: post offices, domains, mailboxes, addresses, operators, and the settings' values."""

@@ -1,0 +1,262 @@
+"""Questions to the directory: where an address leads, who a login is, what exists.
+
+Owns: nothing; every answer is read afresh (a point look-up costs microseconds).
+Failure: `StoreBusy` (temporary).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Select, func, select
+
+from appliance.database.database import Source
+from appliance.database.statement import Statement, param
+from appliance.directory import tables
+from appliance.directory.records import (
+    AuditRecord,
+    Domain,
+    Mailbox,
+    MappedAddress,
+    Operator,
+    PostOffice,
+    Revision,
+    Role,
+    Target,
+)
+from appliance.mail.address import Address
+
+_p, _d = tables.postoffices.c, tables.domains.c
+_m, _a, _o = tables.mailboxes.c, tables.addresses.c, tables.operators.c
+_r, _s = tables.revisions.c, tables.settings.c
+
+_TARGET = Statement(
+    select(
+        _d.enabled,
+        _p.enabled.label("postoffice_enabled"),
+        _p.id,
+        _p.name,
+        func.coalesce(_m.id, 0).label("mailbox_id"),
+        func.coalesce(_m.name, "").label("mailbox"),
+        func.coalesce(_m.enabled, 0).label("mailbox_enabled"),
+    )
+    .select_from(
+        tables.domains.join(tables.postoffices, _p.id == _d.postoffice_id)
+        .outerjoin(tables.addresses, (_a.key == param("address_key")) & (_a.deleted_at == 0))
+        .outerjoin(tables.mailboxes, (_m.id == _a.mailbox_id) & (_m.deleted_at == 0))
+    )
+    .where(_d.name == param("domain"), _d.deleted_at == 0)
+)
+_POSTOFFICES = select(_p.id, _p.name, _p.enabled, _p.created_at).where(_p.deleted_at == 0)
+_DOMAINS = (
+    select(_d.id, _p.name.label("postoffice"), _d.name, _d.enabled, _d.created_at)
+    .join(tables.postoffices, _p.id == _d.postoffice_id)
+    .where(_d.deleted_at == 0)
+)
+_MAILBOXES = (
+    select(
+        _m.id,
+        _m.postoffice_id,
+        _p.name.label("postoffice"),
+        _m.name,
+        _m.role,
+        _m.enabled,
+        _m.created_at,
+        _m.password_hash,
+        _p.enabled.label("postoffice_enabled"),
+    )
+    .join(tables.postoffices, _p.id == _m.postoffice_id)
+    .where(_m.deleted_at == 0)
+)
+_MAILBOX_BY_LOGIN = Statement(
+    _MAILBOXES.where(
+        _m.name_key == param("mailbox"),
+        _p.name_key == param("postoffice"),
+        _p.deleted_at == 0,
+    )
+)
+_MAILBOX_BY_ADDRESS = Statement(
+    _MAILBOXES.join(tables.addresses, (_a.mailbox_id == _m.id) & (_a.deleted_at == 0)).where(
+        _a.key == param("address_key")
+    )
+)
+_ADDRESSES = (
+    select(_a.id, _a.address, _p.name.label("postoffice"), _m.name.label("mailbox"))
+    .join(tables.postoffices, _p.id == _a.postoffice_id)
+    .join(tables.mailboxes, _m.id == _a.mailbox_id)
+    .where(_a.deleted_at == 0)
+)
+_OPERATORS = select(_o.id, _o.name, _o.enabled, _o.created_at).where(_o.deleted_at == 0)
+_VERSION = Statement(select(func.coalesce(func.max(_r.number), 0)))
+_SETTINGS = Statement(select(_s.name, _s.scope, _s.subject, _s.value))
+_REVISIONS = select(
+    _r.number, _r.at, _r.actor, _r.door, _r.operation, _r.object, _r.before, _r.after
+).order_by(_r.number.desc())
+_u = tables.audit.c
+_AUDIT = select(
+    _u.at, _u.actor, _u.door, _u.client, _u.operation, _u.object, _u.outcome, _u.detail
+).order_by(_u.id.desc())
+
+
+def fold(name: str) -> str:
+    """Fold a post office's or mailbox's name for comparing: case does not count."""
+    return name.casefold()
+
+
+class Directory:
+    """The directory, read."""
+
+    def __init__(self, source: Source) -> None:
+        """Take the directory's database, or a transaction in it."""
+        self._source = source
+
+    def target(self, address: Address) -> Target:
+        """Follow the address map from an address (manual §12)."""
+        wanted = {"address_key": address.key, "domain": address.domain}
+        with self._source.reader() as connection:
+            row = connection.row(_TARGET, wanted)
+        if row is None:
+            return Target(domain_known=False)
+        return Target(
+            domain_known=True,
+            enabled=bool(row.enabled and row.postoffice_enabled),
+            postoffice_id=row.id,
+            postoffice=row.name,
+            mailbox_id=row.mailbox_id,
+            mailbox=row.mailbox,
+            mailbox_enabled=bool(row.mailbox_enabled),
+        )
+
+    def login(self, login: str) -> tuple[Mailbox, str] | None:
+        """Find whose login it is; returns the mailbox and its password hash.
+
+        `mailbox@postoffice` first; where that does not exist, an address of a mailbox.
+        A mailbox or post office that is disabled is not found.
+        """
+        mailbox, _, postoffice = login.rpartition("@")
+        wanted = {"mailbox": fold(mailbox), "postoffice": fold(postoffice)}
+        with self._source.reader() as connection:
+            row = connection.row(_MAILBOX_BY_LOGIN, wanted)
+            if row is None:
+                row = connection.row(_MAILBOX_BY_ADDRESS, {"address_key": login.lower()})
+        if row is None or not row.enabled or not row.postoffice_enabled:
+            return None
+        return _mailbox(row), row.password_hash
+
+    def postoffices(self) -> list[PostOffice]:
+        """Return all post offices, by name."""
+        rows = self._rows(_POSTOFFICES.order_by(_p.name_key))
+        return [PostOffice(row.id, row.name, bool(row.enabled), row.created_at) for row in rows]
+
+    def postoffice(self, name: str) -> PostOffice | None:
+        """Return the post office of a name."""
+        rows = self._rows(_POSTOFFICES.where(_p.name_key == fold(name)))
+        return next(
+            (PostOffice(row.id, row.name, bool(row.enabled), row.created_at) for row in rows), None
+        )
+
+    def domains(self, postoffice: str | None = None) -> list[Domain]:
+        """Return the domains of a post office, or all."""
+        query = _of_postoffice(_DOMAINS, postoffice).order_by(_d.name)
+        return [
+            Domain(row.id, row.postoffice, row.name, bool(row.enabled), row.created_at)
+            for row in self._rows(query)
+        ]
+
+    def domain(self, name: str) -> Domain | None:
+        """Return a domain by its name (lower-case A-label)."""
+        rows = self._rows(_DOMAINS.where(_d.name == name))
+        return next(
+            (
+                Domain(row.id, row.postoffice, row.name, bool(row.enabled), row.created_at)
+                for row in rows
+            ),
+            None,
+        )
+
+    def mailboxes(self, postoffice: str | None = None) -> list[Mailbox]:
+        """Return the mailboxes of a post office, or all."""
+        query = _of_postoffice(_MAILBOXES, postoffice).order_by(_p.name_key, _m.name_key)
+        return [_mailbox(row) for row in self._rows(query)]
+
+    def mailbox(self, login: str) -> Mailbox | None:
+        """Return a mailbox by its login, enabled or not."""
+        mailbox, _, postoffice = login.rpartition("@")
+        wanted = {"mailbox": fold(mailbox), "postoffice": fold(postoffice)}
+        with self._source.reader() as connection:
+            row = connection.row(_MAILBOX_BY_LOGIN, wanted)
+        return None if row is None else _mailbox(row)
+
+    def addresses(
+        self, *, postoffice: str | None = None, mailbox: str | None = None
+    ) -> list[MappedAddress]:
+        """Return lines of the address map: of a post office, of a mailbox (login), or all."""
+        query = _of_postoffice(_ADDRESSES, postoffice).order_by(_a.key)
+        if mailbox is not None:
+            name, _, owner = mailbox.rpartition("@")
+            query = query.where(_m.name_key == fold(name), _p.name_key == fold(owner))
+        return [
+            MappedAddress(row.id, row.address, row.postoffice, row.mailbox)
+            for row in self._rows(query)
+        ]
+
+    def address(self, address: Address) -> MappedAddress | None:
+        """Return one line of the address map."""
+        rows = self._rows(_ADDRESSES.where(_a.key == address.key))
+        return next(
+            (MappedAddress(row.id, row.address, row.postoffice, row.mailbox) for row in rows), None
+        )
+
+    def operators(self) -> list[Operator]:
+        """Return all operators, by name."""
+        rows = self._rows(_OPERATORS.order_by(_o.name))
+        return [Operator(row.id, row.name, bool(row.enabled), row.created_at) for row in rows]
+
+    def version(self) -> int:
+        """Return the number of the newest revision: it grows with every change."""
+        with self._source.reader() as connection:
+            return int(connection.value(_VERSION))
+
+    def setting_rows(self) -> tuple[int, list[tuple[str, str, str, str]]]:
+        """Return the version and every value set: name, scope, subject, text."""
+        with self._source.reader(snapshot=True) as connection:
+            version = int(connection.value(_VERSION))
+            return version, [tuple(row) for row in connection.rows(_SETTINGS)]
+
+    def revisions(self, *, about: str | None = None, most: int) -> list[Revision]:
+        """Return the newest revisions, of one object or all."""
+        query = _REVISIONS.limit(most)
+        rows = self._rows(query if about is None else query.where(_r.object == about))
+        return [Revision(*row) for row in rows]
+
+    def audit(self, *, most: int) -> list[AuditRecord]:
+        """Return the newest audit records."""
+        return [AuditRecord(*row) for row in self._rows(_AUDIT.limit(most))]
+
+    def deleted(self) -> tuple[list[tuple[int, int]], list[int]]:
+        """Return tombstones: (post office id, mailbox id) of mailboxes, ids of post offices."""
+        boxes = select(_m.postoffice_id, _m.id).where(_m.deleted_at > 0)
+        offices = select(_p.id).where(_p.deleted_at > 0)
+        return [(row[0], row[1]) for row in self._rows(boxes)], [
+            row[0] for row in self._rows(offices)
+        ]
+
+    def _rows(self, query: Select[Any]) -> list[Any]:
+        with self._source.reader() as connection:
+            return connection.rows(query)
+
+
+def _of_postoffice(query: Select[Any], postoffice: str | None) -> Select[Any]:
+    return query if postoffice is None else query.where(_p.name_key == fold(postoffice))
+
+
+def _mailbox(row: Any) -> Mailbox:
+    return Mailbox(
+        id=row.id,
+        postoffice_id=row.postoffice_id,
+        postoffice=row.postoffice,
+        name=row.name,
+        role=Role(row.role),
+        enabled=bool(row.enabled),
+        created_at=row.created_at,
+    )

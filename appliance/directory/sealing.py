@@ -1,0 +1,72 @@
+"""Secrets that must be readable again, sealed with the server's key file.
+
+Standards: AES-256-GCM (NIST SP 800-38D), a fresh nonce each, the setting's name as associated data.
+Owns: nothing; reads the key file (0600), made when it is missing.
+Failure: `SealError` when a secret can't be opened with this key.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+_NONCE = 12
+_PREFIX = "sealed:"
+
+
+class SealError(Exception):
+    """A sealed secret can't be opened: it was sealed with another key file."""
+
+
+class Sealer:
+    """Seals and opens secrets."""
+
+    def __init__(self, key_file: Path) -> None:
+        """Take the key file; a missing one is made."""
+        self._key_file = key_file
+
+    def seal(self, secret: str, *, name: str) -> str:
+        """Seal a secret under a name."""
+        nonce = os.urandom(_NONCE)
+        sealed = AESGCM(self._key()).encrypt(nonce, secret.encode(), name.encode())
+        return _PREFIX + base64.b64encode(nonce + sealed).decode()
+
+    def open(self, sealed: str, *, name: str) -> str:
+        """Open a sealed secret.
+
+        Raises:
+            SealError: the key file is another one, or the value was tampered with.
+        """
+        octets = base64.b64decode(sealed.removeprefix(_PREFIX))
+        try:
+            opened = AESGCM(self._key()).decrypt(octets[:_NONCE], octets[_NONCE:], name.encode())
+        except InvalidTag:
+            raise SealError(
+                f"{name} was sealed with another key file than {self._key_file}"
+            ) from None
+        return opened.decode()
+
+    def _key(self) -> bytes:
+        try:
+            return self._key_file.read_bytes()
+        except FileNotFoundError:
+            self._make_key()
+            return self._key_file.read_bytes()
+
+    def _make_key(self) -> None:
+        """Make the key file; another process that does so at the same moment wins or loses whole."""
+        self._key_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        made = self._key_file.with_name(f"{self._key_file.name}.{os.getpid()}")
+        descriptor = os.open(made, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(AESGCM.generate_key(256))
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(made, self._key_file)
+        made.unlink()

@@ -1,0 +1,46 @@
+"""What was changed, by whom: revisions and the audit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from appliance.directory.lookup import AuditRecord, Revision
+from appliance.operations.house import House
+from appliance.operations.operation import Question
+from appliance.rules.access import Permission
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListRevisions(Question[list[Revision]]):
+    """The change log, the newest first.
+
+    Attributes:
+        about: only this object, such as `mailbox alice@demo`; empty for all.
+        most: how many at most.
+    """
+
+    name = "revision.list"
+    permission = Permission.SERVER_READ
+    about: str = ""
+    most: int = 50
+
+    def answer(self, house: House) -> list[Revision]:
+        """Return them."""
+        return house.directory.revisions(about=self.about or None, most=self.most)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListAudit(Question[list[AuditRecord]]):
+    """Every operation asked for, carried out or refused, the newest first.
+
+    Attributes:
+        most: how many at most.
+    """
+
+    name = "audit.list"
+    permission = Permission.SERVER_READ
+    most: int = 50
+
+    def answer(self, house: House) -> list[AuditRecord]:
+        """Return them."""
+        return house.directory.audit(most=self.most)

@@ -1,0 +1,25 @@
+"""From settings to what a service logs."""
+
+from __future__ import annotations
+
+from appliance.runtime.logs import LogOptions
+from appliance.settings import log
+from appliance.settings.snapshot import Snapshot
+
+_SWITCHES = {
+    "SMTP": (log.smtp_activity, log.smtp_debug, log.smtp_w3c),
+    "POP": (log.pop_activity, log.pop_debug, log.pop_w3c),
+    "MTA": (log.mta_activity, log.mta_debug, log.mta_w3c),
+}
+
+
+def log_options(settings: Snapshot, service: str) -> LogOptions:
+    """Return what a service (SMTP, POP, MTA) logs."""
+    activity, debug, w3c = _SWITCHES[service]
+    return LogOptions(
+        activity=settings[activity],
+        debug=settings[debug],
+        w3c=settings[w3c],
+        w3c_fields=settings[log.w3c_fields],
+        w3c_rollover=settings[log.w3c_rollover],
+    )

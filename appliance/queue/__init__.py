@@ -1,0 +1,1 @@
+"""The durable queue that connects everything that moves mail."""

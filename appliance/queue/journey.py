@@ -1,0 +1,134 @@
+"""The journey's record: events of every message, kept some days (`queues/journey.db`).
+
+Written without waiting: a crash may cost the last events, never mail. An event that is written
+twice (a batch repeated after a crash) is kept once.
+
+Owns: journey.db. Failure: a write that fails is logged; reading raises StoreBusy.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Index, MetaData, Table, Text, delete, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from appliance.database.database import Database
+from appliance.database.schema import Schema
+from appliance.database.statement import SQLITE, Row, Statement, param
+from appliance.journey.event import Event, Kind
+
+metadata = MetaData()
+
+events = Table(
+    "journey_events",
+    metadata,
+    Column("message_id", Text, primary_key=True),
+    Column("at", BigInteger, primary_key=True),  # µs
+    Column("kind", Text, primary_key=True),
+    Column("recipient", Text, primary_key=True),
+    Column("reverse_path", Text, nullable=False),
+    Column("connector", Text, nullable=False),
+    Column("data", Text, nullable=False),  # JSON: text, reason, detail
+    sqlite_with_rowid=False,
+)
+Index("journey_events_at", events.c.at)
+
+SCHEMA = Schema("journey", metadata, Path(__file__).parent / "journey_migrations", "journey0001")
+
+_INSERT = {
+    dialect: Statement(make.insert(events).on_conflict_do_nothing(), [c.name for c in events.c])
+    for dialect, make in (("sqlite", sqlite), ("postgresql", postgresql))
+}
+_OF_MESSAGE = Statement(
+    select(events)
+    .where(events.c.message_id == param("message"))
+    .order_by(events.c.at, events.c.kind)
+)
+_SEARCH = Statement(
+    select(events)
+    .where(
+        events.c.at >= param("since"),
+        or_(
+            events.c.recipient.contains(param("text_1"), autoescape=False),
+            events.c.reverse_path.contains(param("text_2"), autoescape=False),
+        ),
+    )
+    .order_by(events.c.at.desc())
+    .limit(param("most"))
+)
+_EXPIRE = Statement(delete(events).where(events.c.at < param("before")))
+
+
+class Journey:
+    """Records events and finds them again."""
+
+    def __init__(self, database: Database) -> None:
+        """Take the journey's database."""
+        self._database = database
+        self._insert = _INSERT[SQLITE if database.dialect == SQLITE else "postgresql"]
+
+    def record(self, found: Sequence[Event]) -> None:
+        """Write events, without waiting."""
+        if found:
+            rows = [_row(event) for event in found]
+            self._database.lazy_writer.post(lambda tx: tx.run_many(self._insert, rows))
+
+    def of(self, message_id: str) -> list[Event]:
+        """Return a message's events in their order."""
+        with self._database.reader() as connection:
+            return [_event(row) for row in connection.rows(_OF_MESSAGE, {"message": message_id})]
+
+    def search(self, text: str, *, since_us: int, most: int) -> list[Event]:
+        """Return the newest events whose sender or recipient holds a text."""
+        wanted = {"text_1": text, "text_2": text, "since": since_us, "most": most}
+        with self._database.reader() as connection:
+            return [_event(row) for row in connection.rows(_SEARCH, wanted)]
+
+    def expire(self, before_us: int) -> int:
+        """Forget events from before a time; returns how many."""
+        return self._database.transact(lambda tx: tx.run(_EXPIRE, {"before": before_us}), lazy=True)
+
+
+def to_json(event: Event) -> str:
+    """Put an event into JSON text, as the queue keeps a submit's own event."""
+    return json.dumps(_row(event), ensure_ascii=False, separators=(",", ":"))
+
+
+def from_json(text: str) -> Event:
+    """Read back what `to_json` made."""
+    return _event_of(json.loads(text))
+
+
+def _row(event: Event) -> dict[str, Any]:
+    return {
+        "message_id": event.message_id,
+        "at": event.at_us,
+        "kind": event.kind.value,
+        "recipient": event.recipient,
+        "reverse_path": event.reverse_path,
+        "connector": event.connector,
+        "data": event.data(),
+    }
+
+
+def _event(row: Row) -> Event:
+    return _event_of(row._asdict())
+
+
+def _event_of(row: dict[str, Any]) -> Event:
+    data = json.loads(row["data"])
+    return Event(
+        at_us=row["at"],
+        message_id=row["message_id"],
+        kind=Kind(row["kind"]),
+        reverse_path=row["reverse_path"],
+        recipient=row["recipient"],
+        connector=row["connector"],
+        text=data["text"],
+        reason=data.get("reason"),
+        detail=data.get("detail", {}),
+    )

@@ -1,0 +1,474 @@
+"""The queue: the one way in for every message, and the way on for each recipient.
+
+Standards: RFC 5321 §6.1 (responsibility begins with the 250).
+Owns: queue.db, queues/content/. Never: decides where mail goes.
+Failure: `CommitFailed`, `StoreBusy` (temporary): nothing was accepted, nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+
+from appliance.database.content import Content, ContentFolder, ContentWriter
+from appliance.database.database import Database
+from appliance.database.statement import POSTGRESQL, Statement, param
+from appliance.database.writer import Transaction
+from appliance.journey.event import Event, Kind
+from appliance.mail.envelope import Envelope
+from appliance.mail.headers import Summary, scan
+from appliance.queue import tables
+from appliance.queue.entry import (
+    ACTIVE,
+    Claimed,
+    Connector,
+    Finished,
+    Mark,
+    Origin,
+    Rescheduled,
+    Routed,
+    State,
+    envelope_options,
+    recipient_options,
+    to_envelope,
+    to_recipient,
+)
+from appliance.queue.journey import Journey, to_json
+from appliance.runtime import steps
+from appliance.runtime.clock import MICROSECONDS, Clock, new_id
+
+_LEASE_US = 300 * MICROSECONDS
+
+_e, _r, _c = tables.entries.c, tables.recipients.c, tables.contents.c
+
+_INSERT_CONTENT = Statement(insert(tables.contents).returning(_c.id), ("size", "body", "file"))
+_INSERT_ENTRY = Statement(insert(tables.entries))
+_INSERT_RECIPIENT = Statement(insert(tables.recipients))
+_DELETE_CONTENT = Statement(delete(tables.contents).where(_c.id == param("content")))
+_DELETE_ENTRY = Statement(delete(tables.entries).where(_e.id == param("entry")))
+_DELETE_RECIPIENTS = Statement(delete(tables.recipients).where(_r.entry_id == param("entry")))
+_CONTENT = Statement(select(_c.size, _c.body, _c.file).where(_c.id == param("content")))
+_UNFINISHED = Statement(
+    select(_r.number)
+    .where(_r.entry_id == param("entry"), _r.state.not_in([State.DONE, State.FAILED]))
+    .limit(1)
+)
+_THIS = (_r.entry_id == param("entry"), _r.number == param("recipient"))
+_FINISH = Statement(
+    update(tables.recipients)
+    .where(*_THIS)
+    .values(state=param("new_state"), status=param("new_status"), lease_until=0)
+)
+_RESCHEDULE = Statement(
+    update(tables.recipients)
+    .where(*_THIS, _r.state.in_(ACTIVE))
+    .values(
+        state=State.DEFERRED,
+        due_at=param("due"),
+        attempts=param("tried"),
+        status=param("new_status"),
+        lease_until=0,
+    )
+)
+_ROUTE = Statement(
+    update(tables.recipients)
+    .where(*_THIS, _r.state.in_(ACTIVE))
+    .values(connector=param("to"), destination=param("target"), lease_until=0)
+)
+_CLAIM_COLUMNS = (
+    _r.entry_id, _r.number, _r.address, _r.options.label("recipient_options"), _r.destination,
+    _r.attempts, _e.recipients, _e.accepted_at, _e.reverse_path, _e.options, _e.login, _e.client,
+    _e.content_id, _e.size, _e.summary, _e.event, _c.file,
+)  # fmt: skip
+_JOINED = tables.recipients.join(tables.entries, _e.id == _r.entry_id).join(
+    tables.contents, _c.id == _e.content_id
+)
+_DUE = (
+    _r.connector == param("wanted"),
+    _r.state.in_(ACTIVE),
+    _r.due_at <= param("now"),
+)
+_CLAIM = Statement(
+    select(*_CLAIM_COLUMNS)
+    .select_from(_JOINED)
+    .where(*_DUE)
+    .order_by(_r.due_at)
+    .limit(param("most"))
+)
+_LEASE = Statement(  # PostgreSQL: several workers, each row to one of them
+    select(*_CLAIM_COLUMNS)
+    .select_from(_JOINED)
+    .where(*_DUE, _r.lease_until <= param("now"))
+    .order_by(_r.due_at)
+    .limit(param("most"))
+    .with_for_update(of=tables.recipients, skip_locked=True)
+)
+_SET_LEASE = Statement(update(tables.recipients).where(*_THIS).values(lease_until=param("until")))
+_NEXT_DUE = Statement(
+    select(_r.due_at)
+    .where(_r.connector == param("wanted"), _r.state.in_(ACTIVE))
+    .order_by(_r.due_at)
+    .limit(1)
+)
+
+
+class Submission:
+    """A message ready to be written into the queue, in whatever transaction that happens."""
+
+    __slots__ = ("content", "entry", "event", "id", "recipients", "row")
+
+    def __init__(
+        self,
+        envelope: Envelope,
+        content: ContentWriter,
+        origin: Origin,
+        *,
+        message_id: str,
+        now_us: int,
+        reason: dict[str, Any] | None = None,
+    ) -> None:
+        """Prepare the rows.
+
+        Args:
+            envelope: with at least one recipient.
+            content: complete; `sync` has been called.
+            origin: where it came from.
+            message_id: from `clock.new_id`.
+            now_us: the time of acceptance.
+            reason: why it was accepted, for the journey.
+        """
+        self.id = message_id
+        self.content = content
+        reverse_path = str(envelope.reverse_path) if envelope.reverse_path else ""
+        summary = scan(content.beginning())
+        self.event = Event(
+            at_us=now_us,
+            message_id=message_id,
+            kind=Kind.ACCEPTED,
+            reverse_path=reverse_path,
+            recipient=" ".join(str(each.address) for each in envelope.recipients[:20]),
+            text=f"accepted from {origin.login or origin.client or origin.kind}",
+            reason=reason,
+            detail={
+                "origin": origin.kind,
+                "login": origin.login,
+                "client": origin.client,
+                "size": str(content.size),
+                "subject": summary.subject[:200],
+                "message_id_header": summary.message_id[:200],
+            },
+        )
+        self.row = {"size": content.size, "body": content.body(), "file": content.file_name()}
+        self.entry = {
+            "id": message_id,
+            "accepted_at": now_us,
+            "size": content.size,
+            "origin": origin.kind,
+            "reverse_path": reverse_path,
+            "options": envelope_options(envelope),
+            "login": origin.login,
+            "client": origin.client,
+            "recipients": len(envelope.recipients),
+            "summary": summary.to_json(),
+            "event": to_json(self.event),
+        }
+        self.recipients = [
+            {
+                "entry_id": message_id,
+                "number": number,
+                "address": str(recipient.address),
+                "options": recipient_options(recipient),
+                "connector": Connector.UNROUTED,
+                "destination": "",
+                "state": State.PENDING,
+                "due_at": now_us,
+                "attempts": 0,
+                "status": "",
+                "lease_until": 0,
+            }
+            for number, recipient in enumerate(envelope.recipients)
+        ]
+
+    def write(self, transaction: Transaction) -> None:
+        """Write content, envelope, recipients and first event: one commit makes them durable."""
+        content_id = transaction.value(_INSERT_CONTENT, self.row)
+        transaction.run(_INSERT_ENTRY, {**self.entry, "content_id": content_id})
+        transaction.run_many(_INSERT_RECIPIENT, self.recipients)
+
+
+class Queue:
+    """The durable queue of one server or cluster."""
+
+    def __init__(
+        self,
+        database: Database,
+        home: Path,
+        journey: Journey,
+        *,
+        clock: Clock,
+        ring: Callable[[str], None],
+    ) -> None:
+        """Take the queue's database and folder.
+
+        Args:
+            database: the queue's.
+            home: `$POSTHOUSE_HOME`.
+            journey: where events go.
+            clock: the time.
+            ring: wakes a service by its name.
+        """
+        self.database = database
+        self.folder = ContentFolder(home / "queues" / "content")
+        self.journey = journey
+        self._clock = clock
+        self._ring = ring
+
+    def new_id(self) -> str:
+        """Make the id of a message that is about to be accepted."""
+        return new_id(self._clock.now_us())
+
+    def content(self, message_id: str | None = None) -> ContentWriter:
+        """Begin a message's content; hand it to `submit` or `abandon` it."""
+        return ContentWriter(self.folder, message_id or self.new_id())
+
+    def submit(
+        self,
+        envelope: Envelope,
+        content: ContentWriter,
+        origin: Origin,
+        *,
+        message_id: str | None = None,
+        reason: dict[str, Any] | None = None,
+    ) -> str:
+        """Accept a message; returns its id once it is durable.
+
+        Raises:
+            CommitFailed: it may not be durable; a content file left behind is swept later, since
+                only then it is known that no row names it.
+            StoreBusy: the database can't be reached; the same.
+        """
+        try:
+            content.sync()
+            steps.reach("submit.content-synced")
+            submission = self._prepare(envelope, content, origin, message_id, reason)
+        except BaseException:
+            content.abandon()
+            raise
+        self.database.transact(submission.write, content.size)
+        self._ring("mta")
+        return submission.id
+
+    async def submit_async(
+        self,
+        envelope: Envelope,
+        content: ContentWriter,
+        origin: Origin,
+        *,
+        message_id: str | None = None,
+        reason: dict[str, Any] | None = None,
+    ) -> str:
+        """Accept a message from an event loop (see `submit`).
+
+        The commit goes on when the waiting task is cancelled: nobody has been answered then, and
+        the message is delivered once.
+        """
+        try:
+            if content.is_file:
+                await asyncio.to_thread(content.sync)
+            steps.reach("submit.content-synced")
+            submission = self._prepare(envelope, content, origin, message_id, reason)
+        except BaseException:
+            content.abandon()
+            raise
+        await asyncio.shield(self.database.commit(submission.write, content.size))
+        self._ring("mta")
+        return submission.id
+
+    def claim(
+        self, connector: Connector, most: int, *, but: Collection[tuple[str, int]] = ()
+    ) -> list[Claimed]:
+        """Choose recipients that are due.
+
+        On SQLite one worker a connector asks (it holds the service's lock) and remembers what it
+        has in hand: `but`. On PostgreSQL each row is leased to one worker for five minutes.
+
+        Args:
+            connector: whose recipients; `UNROUTED` for the MTA agent.
+            most: how many at most.
+            but: (entry id, number) of recipients the worker has in hand already.
+        """
+        now = self._clock.now_us()
+        wanted = {"wanted": connector, "now": now, "most": most + len(but)}
+        if self.database.dialect == POSTGRESQL:
+            rows = self.database.transact(
+                lambda transaction: _lease(transaction, wanted), lazy=True
+            )
+        else:
+            with self.database.reader() as connection:
+                rows = connection.rows(_CLAIM, wanted)
+        found = [row for row in rows if (row.entry_id, row.number) not in but]
+        return [_claimed(row) for row in found[:most]]
+
+    def next_due(self, connector: Connector) -> int | None:
+        """Return when the next recipient of a connector is due (µs), None when there is none."""
+        with self.database.reader() as connection:
+            found: int | None = connection.value(_NEXT_DUE, {"wanted": connector})
+        return found
+
+    def content_of(self, claimed: Claimed) -> Content:
+        """Return a message's content."""
+        if claimed.file is not None:
+            return Content(claimed.size, None, self.folder.file(claimed.file))
+        with self.database.reader() as connection:
+            row = connection.row(_CONTENT, {"content": claimed.content_id})
+        if row is None:
+            raise LookupError(f"the content of {claimed.entry_id} is gone")
+        return Content(row.size, row.body, None)
+
+    def prepare(self, envelope: Envelope, octets: bytes, origin: Origin) -> Submission:
+        """Prepare a message of our own making, to be written together with marks."""
+        message_id = self.new_id()
+        content = self.content(message_id)
+        content.write(octets)
+        content.sync()
+        return self._prepare(envelope, content, origin, message_id, None)
+
+    def mark(
+        self,
+        marks: Collection[Mark],
+        *,
+        notices: Collection[Submission] = (),
+        durable: bool,
+    ) -> None:
+        """Write down what became of recipients, with the notices that follow from it.
+
+        An entry goes when all its recipients are finished. Lazily for local deliveries, which the
+        store remembers until the entry is gone; durably for what another server has taken and for
+        what is given up, which nothing else remembers.
+
+        Args:
+            marks: what became of them.
+            notices: delivery status notifications, accepted in the same commit.
+            durable: wait for the disk.
+        """
+        files: list[str] = []
+
+        def job(transaction: Transaction) -> None:
+            files.extend(_write_marks(transaction, marks))
+            for notice in notices:
+                notice.write(transaction)
+
+        needs_disk = durable or any(_is_filed(mark) for mark in marks)
+        self.database.transact(job, lazy=not needs_disk)
+        for name in files:
+            self.folder.remove(name)
+        if notices:
+            self._ring("mta")
+        if any(isinstance(mark, Routed) and mark.connector is Connector.SMTP for mark in marks):
+            self._ring("sender")
+
+    def _prepare(
+        self,
+        envelope: Envelope,
+        content: ContentWriter,
+        origin: Origin,
+        message_id: str | None,
+        reason: dict[str, Any] | None,
+    ) -> Submission:
+        return Submission(
+            envelope,
+            content,
+            origin,
+            message_id=message_id or self.new_id(),
+            now_us=self._clock.now_us(),
+            reason=reason,
+        )
+
+
+def _is_filed(mark: Mark) -> bool:
+    return isinstance(mark, Finished) and mark.claimed.file is not None
+
+
+def _lease(transaction: Transaction, wanted: dict[str, Any]) -> list[Any]:
+    rows = transaction.rows(_LEASE, wanted)
+    until = wanted["now"] + _LEASE_US
+    if rows:
+        transaction.run_many(
+            _SET_LEASE,
+            [{"entry": row.entry_id, "recipient": row.number, "until": until} for row in rows],
+        )
+    return rows
+
+
+def _claimed(row: Any) -> Claimed:
+    return Claimed(
+        entry_id=row.entry_id,
+        number=row.number,
+        of=row.recipients,
+        recipient=to_recipient(row.address, row.recipient_options),
+        destination=row.destination,
+        attempts=row.attempts,
+        accepted_at=row.accepted_at,
+        envelope=to_envelope(row.reverse_path, row.options),
+        login=row.login,
+        client=row.client,
+        content_id=row.content_id,
+        file=row.file,
+        size=row.size,
+        summary=Summary.from_json(row.summary),
+        event=row.event,
+    )
+
+
+def _write_marks(transaction: Transaction, marks: Collection[Mark]) -> list[str]:
+    """Write marks; returns the names of content files that nothing refers to any more."""
+    finished: dict[str, list[Finished]] = {}
+    rescheduled: list[dict[str, Any]] = []
+    routed: list[dict[str, Any]] = []
+    for mark in marks:
+        this = {"entry": mark.claimed.entry_id, "recipient": mark.claimed.number}
+        match mark:
+            case Finished():
+                finished.setdefault(mark.claimed.entry_id, []).append(mark)
+            case Rescheduled(claimed, due_at, status):
+                tried = claimed.attempts + 1
+                rescheduled.append({**this, "due": due_at, "tried": tried, "new_status": status})
+            case Routed(_, connector, destination):
+                routed.append({**this, "to": connector, "target": destination})
+    if rescheduled:
+        transaction.run_many(_RESCHEDULE, rescheduled)
+    if routed:
+        transaction.run_many(_ROUTE, routed)
+    return _finish(transaction, finished)
+
+
+def _finish(transaction: Transaction, finished: dict[str, list[Finished]]) -> list[str]:
+    gone: list[Claimed] = []
+    for entry_id, marks in finished.items():
+        claimed = marks[0].claimed
+        if len(marks) < claimed.of:
+            transaction.run_many(
+                _FINISH,
+                [
+                    {
+                        "entry": entry_id,
+                        "recipient": mark.claimed.number,
+                        "new_state": mark.state,
+                        "new_status": mark.status,
+                    }
+                    for mark in marks
+                ],
+            )
+            if transaction.value(_UNFINISHED, {"entry": entry_id}) is not None:
+                continue
+        gone.append(claimed)
+    if gone:
+        entries = [{"entry": claimed.entry_id} for claimed in gone]
+        transaction.run_many(_DELETE_RECIPIENTS, entries)
+        transaction.run_many(_DELETE_ENTRY, entries)
+        transaction.run_many(_DELETE_CONTENT, [{"content": each.content_id} for each in gone])
+    return [claimed.file for claimed in gone if claimed.file is not None]

@@ -1,0 +1,89 @@
+"""Where a queued recipient goes: the MTA agent's decision (manual §6.7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from appliance.directory.records import Target
+from appliance.journey.reason import Outcome, Reason
+from appliance.mail.address import Address
+from appliance.mail.reply import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class ToMailbox:
+    """Deliver into a mailbox of this server: connector SF."""
+
+    target: Target
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class ToRemote:
+    """Send to another server: connector SMTP."""
+
+    domain: str
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Nowhere:
+    """Give up: nobody is there."""
+
+    reason: Reason
+
+
+Route = ToMailbox | ToRemote | Nowhere
+
+
+def route(recipient: Address, target: Target, *, hops: int, max_hops: int) -> Route:
+    """Decide where a recipient's copy goes.
+
+    Args:
+        recipient: the forward-path.
+        target: where the address map sends it at this moment.
+        hops: how many Received lines the message has.
+        max_hops: how many it may have.
+    """
+    inputs = {"recipient": str(recipient), "hops": str(hops)}
+    if hops > max_hops:
+        return Nowhere(
+            Reason(
+                rule="routing.loop",
+                outcome=Outcome.REJECT,
+                text=f"The message has passed {hops} servers, more than {max_hops}: it loops.",
+                reply=Reply(554, "5.4.6", f"Too many hops: {hops}"),
+                setting="mta.max_hops",
+                inputs=inputs,
+            )
+        )
+    if not target.domain_known:
+        return ToRemote(
+            recipient.domain,
+            Reason(
+                rule="routing.remote",
+                outcome=Outcome.ACCEPT,
+                text=f"{recipient.domain} is not hosted here: [SMTP:{recipient}] goes out.",
+                inputs=inputs,
+            ),
+        )
+    if target.mailbox_id and target.mailbox_enabled and target.enabled:
+        return ToMailbox(
+            target,
+            Reason(
+                rule="routing.mailbox",
+                outcome=Outcome.ACCEPT,
+                text=f"The address map sends [SMTP:{recipient}] to "
+                f"[SF:{target.postoffice}/{target.mailbox}].",
+                inputs=inputs,
+            ),
+        )
+    return Nowhere(
+        Reason(
+            rule="routing.unknown",
+            outcome=Outcome.REJECT,
+            text=f"There is no address {recipient} here any more.",
+            reply=Reply(550, "5.1.1", f"There is no address <{recipient}> here"),
+            inputs=inputs,
+        )
+    )

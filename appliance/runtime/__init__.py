@@ -1,0 +1,1 @@
+"""Process life, logs, metrics and the clock: what every daemon stands on."""

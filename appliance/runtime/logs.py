@@ -1,0 +1,299 @@
+"""The three logs of a service, and the journal, from one source of events.
+
+An `Exchange` (a command and its answer) becomes a line of the Activity log and one of the W3C log;
+a note (a decision in a sentence) becomes a line of the Debug log and a JSON line for the journal.
+Both are counted. Lines gather in memory and are written by the block, at the latest after a quarter
+of a second, each block in one append, so that several processes can share a file.
+
+Standards: W3C WD-logfile-960221; the manual §9.8 (Activity: ten columns, tab-delimited; file names).
+Owns: the open log files. Never: blocks mail: a disk error is told once on stderr, mail goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from appliance.runtime import metrics
+
+_FLUSH_OCTETS = 64 << 10
+_FLUSH_S = 0.25
+_CLEAN = str.maketrans({**{code: "." for code in range(32)}, 127: "."})
+_MAX_FIELD = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """A command and its answer: columns B to J of the Activity log.
+
+    Attributes:
+        kind: SMTP-IN, SMTP-OU, POP3-IN, MTA.
+        message_id: the queue's id, once there is one.
+        port: the server's TCP port.
+        remote: the other side's IP address.
+        command: the command's name.
+        details: its arguments; secrets are hidden by whoever makes this.
+        response: the answer.
+        sent: octets sent.
+        received: octets received.
+        login: who is logged in, or empty.
+    """
+
+    kind: str
+    message_id: str = ""
+    port: int = 0
+    remote: str = ""
+    command: str = ""
+    details: str = ""
+    response: str = ""
+    sent: int = 0
+    received: int = 0
+    login: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogOptions:
+    """What is logged; live.
+
+    Attributes:
+        activity: write the Activity log.
+        debug: write the Debug log.
+        w3c: write the W3C log.
+        w3c_fields: its columns.
+        w3c_rollover: hourly, daily, monthly or never.
+    """
+
+    activity: bool = True
+    debug: bool = True
+    w3c: bool = False
+    w3c_fields: tuple[str, ...] = ()
+    w3c_rollover: str = "daily"
+
+
+class _File:
+    """A log file that is renewed by the clock; lines are appended whole."""
+
+    def __init__(
+        self, folder: Path, name_at: Callable[[datetime], str], header: Callable[[], str]
+    ) -> None:
+        self._folder = folder
+        self._name_at = name_at
+        self._header = header
+        self._name = ""
+        self._descriptor = -1
+        self._lines: list[str] = []
+        self._octets = 0
+
+    def add(self, line: str) -> bool:
+        """Take a line; returns whether a block's worth has gathered."""
+        self._lines.append(line)
+        self._octets += len(line)
+        return self._octets >= _FLUSH_OCTETS
+
+    def write(self, at: datetime) -> None:
+        """Append what has gathered."""
+        if not self._lines:
+            return
+        text, self._lines, self._octets = "".join(self._lines), [], 0
+        name = self._name_at(at)
+        if name != self._name:
+            self.close()
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+            flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC
+            self._descriptor = os.open(self._folder / name, flags, 0o640)
+            self._name = name
+            if os.fstat(self._descriptor).st_size == 0:
+                text = self._header() + text
+        os.write(self._descriptor, text.encode("utf-8", "replace"))
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor, self._name = -1, ""
+
+
+class Logs:
+    """The logs of one service in this process."""
+
+    def __init__(self, home: Path, service: str) -> None:
+        """Log below `home/logs/SERVICE/`.
+
+        Args:
+            home: `$POSTHOUSE_HOME`.
+            service: SMTP, POP or MTA: the folder's and files' name.
+        """
+        folder = home / "logs" / service
+        self.service = service
+        self.options = LogOptions()
+        self._activity = _File(folder, lambda at: f"{service}-Activity-{at:%y%m%d}.log", str)
+        self._debug = _File(folder, lambda at: f"{service}-Debug-{at:%y%m%d}.log", str)
+        self._w3c = _File(folder, self._w3c_name, self._w3c_header)
+        self._guard = threading.Lock()
+        self._pending = False
+        self._told = False
+        self._closed = False
+        self._wake = threading.Condition(self._guard)
+        self._thread: threading.Thread | None = None
+        self._to_journal = "JOURNAL_STREAM" in os.environ
+        self._second = 0
+        self._stamp = ""
+
+    def configure(self, options: LogOptions) -> None:
+        """Change what is logged."""
+        with self._guard:
+            if options.w3c_fields != self.options.w3c_fields:
+                self._w3c.write(datetime.now(UTC))
+                self._w3c.close()  # the next line begins with a new #Fields
+            self.options = options
+
+    def exchange(self, found: Exchange) -> None:
+        """Log a command and its answer."""
+        metrics.count_exchange(found.kind, found.command, found.response)
+        options = self.options
+        full = False
+        with self._guard:
+            if options.activity:
+                full = self._activity.add(self._activity_line(found))
+            if options.w3c:
+                full = self._w3c.add(_w3c_line(found, options.w3c_fields)) or full
+            self._gathered(full=full)
+
+    def note(
+        self,
+        level: str,
+        text: str,
+        *,
+        message_id: str = "",
+        reason: Mapping[str, object] | None = None,
+    ) -> None:
+        """Log a decision or an event in a sentence.
+
+        Args:
+            level: info, warning or error.
+            text: the sentence.
+            message_id: the queue's id of the message it is about.
+            reason: the rule with its inputs, as `Reason.to_dict` gives it.
+        """
+        metrics.NOTES.labels(self.service, level).inc()
+        rule = str(reason["rule"]) if reason else ""
+        if self.options.debug:
+            line = "\t".join(
+                (self._now(), level.upper(), message_id or "-", rule or "-", text.translate(_CLEAN))
+            )
+            with self._guard:
+                self._gathered(full=self._debug.add(line + "\n"))
+        if self._to_journal:
+            found: dict[str, Any] = {"service": self.service, "level": level, "text": text}
+            if message_id:
+                found["message_id"] = message_id
+            if reason:
+                found["reason"] = dict(reason)
+            print(json.dumps(found, ensure_ascii=False), file=sys.stderr, flush=True)  # noqa: T201 - the journal's input
+
+    def flush(self) -> None:
+        """Write what has gathered."""
+        with self._guard:
+            self._write()
+
+    def close(self) -> None:
+        """Write what has gathered and close the files."""
+        with self._guard:
+            self._closed = True
+            self._wake.notify()
+            self._write()
+            for file in (self._activity, self._debug, self._w3c):
+                file.close()
+
+    def _gathered(self, *, full: bool) -> None:
+        if full:
+            self._write()
+        elif not self._pending:
+            self._pending = True
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._flusher, name="logs", daemon=True)
+                self._thread.start()
+            else:
+                self._wake.notify()
+
+    def _flusher(self) -> None:
+        with self._guard:
+            while not self._closed:
+                if not self._pending:
+                    self._wake.wait()
+                    continue
+                self._wake.wait(_FLUSH_S)
+                self._write()
+
+    def _write(self) -> None:
+        self._pending = False
+        at = datetime.now(UTC)
+        try:
+            for file in (self._activity, self._debug, self._w3c):
+                file.write(at)
+            self._told = False
+        except OSError as error:
+            if not self._told:
+                self._told = True
+                print(f"posthouse: the logs can't be written: {error}", file=sys.stderr)  # noqa: T201 - the last resort
+
+    def _now(self) -> str:
+        """Return the time as the Activity log writes it, made anew once a second."""
+        second = int(time.time())
+        if second != self._second:
+            self._stamp = time.strftime("%m/%d/%y %H:%M:%S", time.gmtime(second))
+            self._second = second
+        return self._stamp
+
+    def _activity_line(self, found: Exchange) -> str:
+        return (
+            f"{self._now()}\t{found.kind}\t{found.message_id}\t{found.port}\t{found.remote}\t"
+            f"{found.command}\t{_field(found.details)}\t{_field(found.response)}\t"
+            f"{found.sent}\t{found.received}\n"
+        )
+
+    def _w3c_name(self, at: datetime) -> str:
+        shape = {"hourly": "%y%m%d%H", "daily": "%y%m%d", "monthly": "%y%m", "never": ""}
+        return f"ex{at.strftime(shape[self.options.w3c_rollover])}.log"
+
+    def _w3c_header(self) -> str:
+        return (
+            "#Version: 1.0\n"
+            "#Software: Posthouse\n"
+            f"#Date: {datetime.now(UTC):%Y-%m-%d %H:%M:%S}\n"
+            f"#Fields: {' '.join(self.options.w3c_fields)}\n"
+        )
+
+
+def _field(text: str) -> str:
+    """Make a text fit one column: no tabs, no line ends, bounded."""
+    if len(text) > _MAX_FIELD:
+        text = text[:_MAX_FIELD]
+    return text if text.isprintable() else text.translate(_CLEAN)
+
+
+def _w3c_line(found: Exchange, fields: tuple[str, ...]) -> str:
+    """Render an exchange in the W3C extended format: `-` for what is empty, no blanks inside."""
+    now = datetime.now(UTC)
+    values = {
+        "date": f"{now:%Y-%m-%d}",
+        "time": f"{now:%H:%M:%S}",
+        "s-computername": os.uname().nodename,
+        "c-ip": found.remote,
+        "s-port": str(found.port),
+        "cs-method": found.command,
+        "cs-uri-stem": found.details,
+        "sc-status": found.response.partition(" ")[0],
+        "sc-bytes": str(found.sent),
+        "cs-bytes": str(found.received),
+        "x-message-id": found.message_id,
+        "cs-username": found.login,
+    }
+    return " ".join(_field(values[name]).replace(" ", "+") or "-" for name in fields) + "\n"

@@ -1,0 +1,1 @@
+"""Services that readers connect to."""

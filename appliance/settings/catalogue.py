@@ -1,0 +1,42 @@
+"""The whole catalogue: every section imported, every setting found by name."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any
+
+from appliance.settings import (
+    auth,
+    journey,
+    limits,
+    log,
+    mta,
+    pop,
+    relay,
+    retry,
+    smarthost,
+    smtp,
+    tls,
+)
+from appliance.settings.setting import Setting, SettingsError, _registry
+
+SECTIONS = (smtp, relay, retry, smarthost, mta, pop, auth, tls, limits, log, journey)
+
+
+def every() -> list[Setting[Any]]:
+    """Return all settings, by name."""
+    return [_registry[name] for name in sorted(_registry)]
+
+
+def named(name: str) -> Setting[Any]:
+    """Return the setting of a name.
+
+    Raises:
+        SettingsError: there is none; the nearest names are suggested.
+    """
+    setting = _registry.get(name)
+    if setting is None:
+        near = get_close_matches(name, _registry, n=3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else "; see `posthouse settings list`"
+        raise SettingsError(f"there is no setting {name!r}{hint}")
+    return setting

@@ -1,0 +1,18 @@
+"""Settings of the Mail Transfer Agent (manual §6.7)."""
+
+from __future__ import annotations
+
+from appliance.settings.kinds import Integer
+from appliance.settings.setting import Setting, define
+
+max_hops = define(
+    Setting(
+        name="mta.max_hops",
+        kind=Integer(5, 1000),
+        default=50,
+        title="Maximum hops",
+        manual="5.4",
+        checklist="149",
+        help="A message with more Received lines than this goes round in a loop: it is returned, with a copy in bad mail.",
+    )
+)

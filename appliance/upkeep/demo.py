@@ -1,0 +1,128 @@
+"""A demonstration server: a post office with people and some mail, safe to start anywhere.
+
+It differs from production in settings only, all of which are set here through operations.
+
+Owns: `demo.json` and `ca.pem` in the home. Failure: OperationError, as any change.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from appliance.net.tls import self_signed
+from appliance.operations.domains import CreateDomain
+from appliance.operations.house import House
+from appliance.operations.mailboxes import CreateMailbox
+from appliance.operations.messages import SendMessage
+from appliance.operations.operation import Call, Change, Clash, perform
+from appliance.operations.operators import CreateOperator
+from appliance.operations.postoffices import CreatePostOffice
+from appliance.operations.settings import ChangeSetting
+from appliance.rules.access import Actor, ActorKind
+
+_CALL = Call(Actor(ActorKind.SERVICE, "demo"), "serve")
+_SETTINGS = {
+    "smtp.local_domain": "demo.test",
+    "smtp.listen": "127.0.0.1",
+    "pop.listen": "127.0.0.1",
+    "auth.without_tls": "yes",
+    "auth.default_postoffice": "demo",
+    "smtp.dial_ranges": "127.0.0.0/8 ::1",
+    "limits.exempt_ranges": "127.0.0.1",
+}
+_MAIL = (
+    (
+        "bob@demo.test",
+        "alice@demo.test",
+        "Lunch on Thursday?",
+        "Hi Alice,\n\nthe place at the old post house has a new menu. Thursday at noon?\n\nBob\n",
+    ),
+    (
+        "alice@demo.test",
+        "bob@demo.test",
+        "Re: Lunch on Thursday?",
+        "Hi Bob,\n\nThursday at noon is fine. I'll bring the maps.\n\nAlice\n",
+    ),
+    (
+        "postmaster@demo.test",
+        "alice@demo.test",
+        "Welcome to Posthouse",
+        "This mailbox is yours. Read it with any POP3 client, and send with any mail client:\n"
+        "your login for both is alice@demo.\n",
+    ),
+)
+
+
+def furnish(house: House) -> list[dict[str, str]]:
+    """Make the demonstration's post office, people, mail and settings, unless they are there.
+
+    Returns:
+        The accounts: login, address, password, role.
+    """
+    path = house.home / "demo.json"
+    if path.exists():
+        found = json.loads(path.read_text(encoding="utf-8"))
+    else:
+        found = {
+            "ports": {},
+            "accounts": [
+                _account("ADMIN@demo", "ADMIN@demo.test", "admin"),
+                _account("alice@demo", "alice@demo.test", "mailbox"),
+                _account("bob@demo", "bob@demo.test", "mailbox"),
+                _account("operator", "", "operator"),
+            ],
+        }
+        _write(path, found)
+    accounts: list[dict[str, str]] = found["accounts"]
+    if house.directory.domain("demo.test") is None:  # also when a first start was cut off
+        _furnish(house, accounts)
+    return accounts
+
+
+def _furnish(house: House, accounts: list[dict[str, str]]) -> None:
+    admin, alice, bob, operator = accounts
+    for name, value in _SETTINGS.items():
+        perform(house, _CALL, ChangeSetting(setting=name, value=value))
+    house.live.refresh()
+    made: list[Change[Any]] = [
+        CreatePostOffice(postoffice="demo", password=admin["password"]),
+        *(CreateMailbox(mailbox=each["login"], password=each["password"]) for each in (alice, bob)),
+        CreateOperator(operator="operator", password=operator["password"]),
+        CreateDomain(domain="demo.test", postoffice="demo"),
+    ]
+    for change in made:
+        with contextlib.suppress(Clash):
+            perform(house, _CALL, change)
+    for sender, recipient, subject, text in _MAIL:
+        message = SendMessage(sender=sender, recipients=(recipient,), subject=subject, text=text)
+        perform(house, _CALL, message)
+
+
+def announce(home: Path, ports: Mapping[str, int], accounts: list[dict[str, str]]) -> None:
+    """Write `demo.json` and `ca.pem`, for programs that want to try the server."""
+    folder = home / "config" / "tls"
+    self_signed(folder, ["demo.test", "localhost", "127.0.0.1"])
+    shutil.copyfile(folder / "ca.pem", home / "ca.pem")
+    _write(home / "demo.json", {"ports": dict(ports), "accounts": accounts})
+
+
+def _account(login: str, address: str, role: str) -> dict[str, str]:
+    password = secrets.token_urlsafe(9)
+    return {"login": login, "address": address, "password": password, "role": role}
+
+
+def _write(path: Path, found: Mapping[str, Any]) -> None:
+    """Replace a file at once; it holds passwords."""
+    draft = path.with_suffix(".new")
+    descriptor = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(found, file, indent=2)
+        file.write("\n")
+    draft.replace(path)

@@ -1,0 +1,130 @@
+"""All services of a server in one foreground process: `posthouse serve`, and so `make run`.
+
+Owns: the listening sockets, opened before the fork. Failure: `ListenError`, `StartFailed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from appliance.agents.housekeeping import agent as housekeeping
+from appliance.agents.mta import agent as mta
+from appliance.connectors.smtp_in.service import SmtpService
+from appliance.connectors.smtp_out import agent as sender
+from appliance.net.listeners import Listener, listen
+from appliance.operations.house import Config, House
+from appliance.operations.watch import log_options
+from appliance.runtime import metrics
+from appliance.runtime.doorbell import Doorbell
+from appliance.runtime.logs import Logs
+from appliance.runtime.process import run_until_stopped
+from appliance.runtime.supervisor import Supervisor
+from appliance.services.pop3.service import Pop3Service
+from appliance.settings import pop, smtp
+from appliance.settings.snapshot import Snapshot
+
+_WELL_KNOWN = {"smtp": 25, "submission": 587, "submissions": 465, "pop3": 110, "pop3s": 995}
+_TLS = ("submissions", "pop3s")
+
+
+def ports(settings: Snapshot, port_base: int | None) -> dict[str, int]:
+    """Return the port of each listener: by the settings, or the well-known ones from a base."""
+    if port_base is not None:
+        return {name: port_base + port for name, port in _WELL_KNOWN.items()}
+    return {
+        "smtp": settings[smtp.port],
+        "submission": settings[smtp.submission_port],
+        "submissions": settings[smtp.submissions_port],
+        "pop3": settings[pop.port],
+        "pop3s": settings[pop.tls_port],
+    }
+
+
+def serve(
+    config: Config,
+    numbers: Mapping[str, int],
+    addresses: Mapping[str, Sequence[str]],
+    announce: Callable[[], None],
+) -> None:
+    """Run all services until SIGINT or SIGTERM.
+
+    Args:
+        config: the home's; no database may be open in this process.
+        numbers: port of each listener.
+        addresses: addresses of each service (smtp, pop3).
+        announce: called when all of them answer.
+
+    Raises:
+        ListenError: a port can't be listened on.
+        StartFailed: a service did not become ready.
+    """
+    listeners = [
+        listener
+        for name, port in numbers.items()
+        for listener in listen(
+            name, addresses["pop3" if name.startswith("pop3") else "smtp"], port, tls=name in _TLS
+        )
+    ]
+    of_pop = [each for each in listeners if each.name.startswith("pop3")]
+    of_smtp = [each for each in listeners if each not in of_pop]
+    services = [
+        ("smtp", partial(_smtp, config, of_smtp, of_pop)),
+        ("mta", partial(_mta, config, listeners)),
+        ("sender", partial(_sender, config, listeners)),
+        ("pop3", partial(_pop3, config, of_pop, of_smtp)),
+        ("housekeeping", partial(_housekeeping, config, listeners)),
+    ]
+    Supervisor(services).run(announce)
+
+
+def _enter(
+    config: Config, log: str, service: str, others: Sequence[Listener]
+) -> tuple[House, Logs]:
+    """Begin as a service: own connections, own logs; what belongs to others is closed."""
+    for listener in others:
+        listener.socket.close()
+    house = House(config)
+    logs = Logs(house.home, log)
+    house.live.listen(lambda settings: logs.configure(log_options(settings, log)))
+    metrics.serve(house.home / "run" / "metrics", service)
+    logs.note("info", f"the service {service} starts")
+    return house, logs
+
+
+def _smtp(
+    config: Config, own: Sequence[Listener], others: Sequence[Listener], ready: Callable[[], None]
+) -> None:
+    house, logs = _enter(config, "SMTP", "smtp", others)
+    run_until_stopped(lambda stop: SmtpService(house, logs, own).run(stop, ready))
+    house.close()
+
+
+def _pop3(
+    config: Config, own: Sequence[Listener], others: Sequence[Listener], ready: Callable[[], None]
+) -> None:
+    house, logs = _enter(config, "POP", "pop3", others)
+    run_until_stopped(lambda stop: Pop3Service(house, logs, own).run(stop, ready))
+    house.close()
+
+
+def _sender(config: Config, others: Sequence[Listener], ready: Callable[[], None]) -> None:
+    house, logs = _enter(config, "SMTP", "sender", others)
+    bell = Doorbell(house.home / "run" / "doorbell", "sender")
+    run_until_stopped(lambda stop: sender.run(house, logs, bell, stop, ready))
+    bell.close()
+    house.close()
+
+
+def _mta(config: Config, others: Sequence[Listener], ready: Callable[[], None]) -> None:
+    house, logs = _enter(config, "MTA", "mta", others)
+    bell = Doorbell(house.home / "run" / "doorbell", "mta")
+    mta.run(house, logs, bell, ready)
+    bell.close()
+    house.close()
+
+
+def _housekeeping(config: Config, others: Sequence[Listener], ready: Callable[[], None]) -> None:
+    house, logs = _enter(config, "MTA", "housekeeping", others)
+    housekeeping.run(house, logs, ready)
+    house.close()
