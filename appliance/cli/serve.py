@@ -26,7 +26,6 @@ def serve(context: click.Context, *, demo: bool, port_base: int | None) -> None:
     """Run all services until Ctrl-C.
 
     Example:
-
       posthouse --home ./var serve --demo --port-base 3000
     """
     home: Path | None = context.find_root().params.get("home")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from appliance.database.database import Database
@@ -87,6 +87,17 @@ class Databases:
         if database is not None and not self.url:
             database.release()
         shutil.rmtree(self.home / "postoffices" / str(postoffice_id), ignore_errors=True)
+
+    def existing(self) -> Iterator[tuple[str, Schema, Database]]:
+        """Yield each database there is, of whatever version, with its name; the caller closes it."""
+        for role, path in _PATHS.items():
+            if self.url or (self.home / path).exists():
+                yield role, self.schemas[role], self._make(role, self.home / path)
+        if self.url:
+            yield "store", self.schemas["store"], self._make("store", self.home)
+            return
+        for file in sorted((self.home / "postoffices").glob("*/mail.db")):
+            yield f"store {file.parent.name}", self.schemas["store"], self._make("store", file)
 
     def release(self) -> None:
         """Close everything; needed before a fork."""

@@ -27,7 +27,7 @@ POSTGRESQL = "postgresql"
 
 _DIALECTS: dict[str, Dialect] = {
     SQLITE: SQLiteDialect_pysqlite(paramstyle="named"),
-    POSTGRESQL: PGDialect_psycopg(paramstyle="pyformat"),
+    POSTGRESQL: PGDialect_psycopg(paramstyle="pyformat"),  # type: ignore[no-untyped-call] # SQLAlchemy's
 }
 
 
@@ -168,5 +168,6 @@ class Connection:
     def _make_row(self, text: _Text) -> Callable[[Iterable[Any]], Row]:
         if text.make_row is None:
             names = [column[0] for column in self._cursor.description]
-            text.make_row = namedtuple("Row", names, rename=True)._make  # type: ignore[misc] # noqa: PYI024 - the columns are known at run time only
+            row: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc] # noqa: PYI024 - columns known at run time only
+            text.make_row = row._make
         return text.make_row

@@ -201,12 +201,12 @@ class Writer:
             for pending in batch:
                 pending.error = failure
             return
-        for pending in batch:
-            for action in pending.actions:
-                try:
-                    action()
-                except Exception:
-                    _log.exception("an action after a commit failed")
+        # the same bell is asked for by many jobs of a batch, and rung once
+        for action in dict.fromkeys(each for pending in batch for each in pending.actions):
+            try:
+                action()
+            except OSError:
+                _log.exception("an action after a commit failed")
 
     def _run_one(self, transaction: Transaction, pending: _Pending) -> None:
         transaction.script("SAVEPOINT job")

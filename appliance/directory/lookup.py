@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from appliance.database.database import Source
-from appliance.database.statement import Statement, param
+from appliance.database.statement import Row, Statement, param
 from appliance.directory import tables
 from appliance.directory.records import (
     AuditRecord,
@@ -250,7 +250,7 @@ def _of_postoffice(query: Select[Any], postoffice: str | None) -> Select[Any]:
     return query if postoffice is None else query.where(_p.name_key == fold(postoffice))
 
 
-def _mailbox(row: Any) -> Mailbox:
+def _mailbox(row: Row) -> Mailbox:
     return Mailbox(
         id=row.id,
         postoffice_id=row.postoffice_id,

@@ -48,17 +48,18 @@ class Passwords:
     def verify(self, login: str, password: str, stored: str | None) -> bool:
         """Check a password against a hash; None for a login that does not exist."""
         try:
-            right = _HASHER.verify(stored or _NOBODY, password) and stored is not None
+            _HASHER.verify(stored or _NOBODY, password)
         except (VerificationError, InvalidHashError):
-            right = False
-        if right and stored is not None:
-            digest = self._digest(login, password, stored)
-            with self._guard:
-                self._right[digest] = time.monotonic() + _REMEMBER_S
-                while len(self._right) > _REMEMBER_MOST:
-                    self._right.popitem(last=False)
-        return right
+            return False
+        if stored is None:
+            return False
+        digest = self._digest(login, password, stored)
+        with self._guard:
+            self._right[digest] = time.monotonic() + _REMEMBER_S
+            while len(self._right) > _REMEMBER_MOST:
+                self._right.popitem(last=False)
+        return True
 
     def _digest(self, login: str, password: str, stored: str) -> bytes:
-        text = "\0".join((login, password, stored)).encode("utf-8", "surrogatepass")
+        text = f"{login}\0{password}\0{stored}".encode("utf-8", "surrogatepass")
         return hmac.digest(self._key, text, "sha256")

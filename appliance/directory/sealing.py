@@ -59,7 +59,7 @@ class Sealer:
             return self._key_file.read_bytes()
 
     def _make_key(self) -> None:
-        """Make the key file; another process that does so at the same moment wins or loses whole."""
+        """Make the key file; of several processes at the same moment one wins whole."""
         self._key_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         made = self._key_file.with_name(f"{self._key_file.name}.{os.getpid()}")
         descriptor = os.open(made, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)

@@ -35,6 +35,7 @@ class Certificates:
             paths = (Path(certificate), Path(key))
         else:
             paths = self_signed(self._own, self._names)
+        state: tuple[object, ...]
         try:
             state = tuple((str(path), path.stat().st_mtime_ns) for path in paths)
         except OSError as error:

@@ -56,7 +56,7 @@ def _bind(address: str, port: int) -> socket.socket:
         raise ListenError(
             f"can't listen on {address} port {port}: {error.strerror}; see `ss -ltnp` for who does"
         ) from error
-    bound.setblocking(False)
+    bound.setblocking(False)  # noqa: FBT003 - the standard library's
     return bound
 
 

@@ -73,7 +73,11 @@ class CreateDomain(Change[Domain]):
             "deleted_at": 0,
         }
         made = Domain(
-            work.transaction.value(_INSERT, row), postoffice.name, domain, True, work.now_us
+            work.transaction.value(_INSERT, row),
+            postoffice.name,
+            domain,
+            enabled=True,
+            created_at=work.now_us,
         )
         after = {"domain": domain, "postoffice": postoffice.name, "enabled": True}
         work.revise(f"domain {domain}", before=None, after=after, postoffice_id=postoffice.id)

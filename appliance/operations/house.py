@@ -9,7 +9,7 @@ import os
 import socket
 import tomllib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from appliance.database.databases import Databases
@@ -172,10 +172,16 @@ class House:
     @property
     def local_domain(self) -> str:
         """The name this server goes by."""
-        return self.settings[smtp.local_domain] or socket.getfqdn()
+        return self.settings[smtp.local_domain] or _machine_name()
 
     def close(self) -> None:
         """Close all databases; parts open again when used."""
         self.databases.release()
         for part in ("directory", "live", "throttle", "journey", "queue", "store"):
             self.__dict__.pop(part, None)
+
+
+@cache
+def _machine_name() -> str:
+    """Ask for the machine's full name once: it may take a look-up in the DNS."""
+    return socket.getfqdn()

@@ -117,7 +117,7 @@ class ExplainDelivery(Question[list[Reason]]):
             login = house.directory.login(self.login)
             if login is None:
                 raise Invalid(
-                    f"nobody can log in as {self.login!r}: there is no such mailbox, or it is disabled"
+                    f"nobody can log in as {self.login!r}: no such mailbox, or it is disabled"
                 )
         try:
             judged = judge_recipient(

@@ -75,7 +75,12 @@ class CreateOperator(_OfOperator, Change[Operator]):
             "created_at": work.now_us,
             "deleted_at": 0,
         }
-        made = Operator(work.transaction.value(_INSERT, row), self.operator, True, work.now_us)
+        made = Operator(
+            work.transaction.value(_INSERT, row),
+            self.operator,
+            enabled=True,
+            created_at=work.now_us,
+        )
         work.revise(self.object(), before=None, after={"name": self.operator, "enabled": True})
         return made
 

@@ -99,7 +99,7 @@ class CreatePostOffice(Change[PostOffice]):
         )
         after = {"name": self.postoffice, "enabled": True}
         work.revise(self.object(), before=None, after=after, postoffice_id=postoffice_id)
-        return PostOffice(postoffice_id, self.postoffice, True, work.now_us)
+        return PostOffice(postoffice_id, self.postoffice, enabled=True, created_at=work.now_us)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from appliance.directory.lookup import AuditRecord, Revision
+from appliance.directory.records import AuditRecord, Revision
 from appliance.operations.house import House
 from appliance.operations.operation import Question
 from appliance.rules.access import Permission

@@ -89,8 +89,7 @@ _YES: Final[Mapping[type[Question], tuple[int, ...]]] = MappingProxyType(
 
 
 class _State(Enum):
-    COMMAND = auto()  # a command line is next
-    SASL = auto()  # a response to a 334 is next
+    LINE = auto()  # a command is next, or the response to a 334
     QUESTION = auto()  # the caller owes an answer
     CONTENT = auto()  # 354 was said; the caller reads content
     HANDSHAKE = auto()  # 220 was said to STARTTLS
@@ -176,7 +175,7 @@ class SmtpServer:
         self._command_limit = command_limit
         self._limits = {"MAIL": path_limit, "RCPT": path_limit, "AUTH": auth_limit}
 
-        self._state = _State.COMMAND
+        self._state = _State.LINE
         self._question: Question | None = None
         self._mechanism = ""
         self._sasl: ServerMechanism | None = None
@@ -261,10 +260,10 @@ class SmtpServer:
         Raises:
             LocalProtocolError: an answer is owed, content or a handshake is due, or it is over.
         """
-        self._expect(_State.COMMAND, _State.SASL)
+        self._expect(_State.LINE)
         try:
-            if self._state is _State.SASL:
-                return self._receive_response(line)
+            if self._sasl is not None:
+                return self._receive_response(self._sasl, line)
             return self._receive_command(line)
         except CommandError as error:
             return self._respond(error.reply)
@@ -275,8 +274,8 @@ class SmtpServer:
         Raises:
             LocalProtocolError: as for `receive_line`.
         """
-        self._expect(_State.COMMAND, _State.SASL)
-        if self._state is _State.SASL:
+        self._expect(_State.LINE)
+        if self._sasl is not None:
             self._end_exchange()
             return self._respond(_too_long("AUTH", self._limits["AUTH"]))
         self._verb, self._detail = "?", "(too long)"
@@ -302,7 +301,7 @@ class SmtpServer:
         if reply.is_positive and reply.code not in _YES[type(question)]:
             raise LocalProtocolError(f"{reply} is no answer to {question.verb}")
         self._question = None
-        self._state = _State.COMMAND
+        self._state = _State.LINE
         if reply.is_positive:
             self._grant(question)
         return self._settle(reply)
@@ -322,7 +321,7 @@ class SmtpServer:
         self._expect(_State.CONTENT)
         if reply.is_positive and reply.code != 250:
             raise LocalProtocolError(f"{reply} is no answer to content")
-        self._state = _State.COMMAND
+        self._state = _State.LINE
         data = self._settle(reply)
         self._reset()
         return data
@@ -337,7 +336,7 @@ class SmtpServer:
             LocalProtocolError: no handshake was due.
         """
         self._expect(_State.HANDSHAKE)
-        self._state = _State.COMMAND
+        self._state = _State.LINE
         self.tls_active = True
         self.cipher = cipher
         self.helo = None  # RFC 3207 §4.2
@@ -456,8 +455,8 @@ class SmtpServer:
         self._mechanism = command.mechanism
         return self._continue_exchange(sasl, command.initial)
 
-    def _receive_response(self, line: bytes) -> Event:
-        sasl = self._end_exchange()
+    def _receive_response(self, sasl: ServerMechanism, line: bytes) -> Event:
+        self._end_exchange()
         limit = self._limits["AUTH"]
         if len(line) + 2 > limit:
             return self._respond(_too_long("AUTH", limit))
@@ -475,7 +474,6 @@ class SmtpServer:
         except SaslError as error:
             raise CommandError(Reply(501, "5.5.2", f"Authentication failed: {error}")) from None
         if isinstance(step, Challenge):
-            self._state = _State.SASL
             self._sasl = sasl
             text = binascii.b2a_base64(step.data, newline=False).decode()
             return self._respond(Reply(334, "", text))
@@ -490,14 +488,9 @@ class SmtpServer:
             )
         )
 
-    def _end_exchange(self) -> ServerMechanism:
-        sasl = self._sasl
-        if sasl is None:
-            raise LocalProtocolError("there is no AUTH exchange")
+    def _end_exchange(self) -> None:
         self._verb, self._detail = "AUTH", HIDDEN
         self._sasl = None
-        self._state = _State.COMMAND
-        return sasl
 
     # ── replies and state ────────────────────────────────────────────────────────────────────────
 
@@ -545,8 +538,8 @@ class SmtpServer:
         self.mail = None
         self.recipients = []
 
-    def _expect(self, *states: _State) -> None:
-        if self._state not in states:
+    def _expect(self, state: _State) -> None:
+        if self._state is not state:
             raise LocalProtocolError(f"out of turn: the connection is at {self._state.name}")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import delete, func, select, update
 
-from appliance.database.statement import Statement, param
+from appliance.database.statement import Row, Statement, param
 from appliance.database.writer import Transaction
 from appliance.mail.headers import Summary
 from appliance.queue import tables
@@ -178,7 +178,7 @@ class Desk:
     def remove(self, entry_id: str) -> bool:
         """Take an entry out of the queue without telling anybody; False when it was not there."""
 
-        def job(transaction: Transaction) -> Any:
+        def job(transaction: Transaction) -> Row | None:
             found = transaction.row(_CONTENT_OF, {"entry": entry_id})
             if found is not None:
                 for statement in _REMOVE:
@@ -208,7 +208,7 @@ class Desk:
         return self._database.transact(lambda transaction: transaction.run(statement, params))
 
 
-def _message(row: Any, recipients: list[Any]) -> QueuedMessage:
+def _message(row: Row, recipients: list[Row]) -> QueuedMessage:
     return QueuedMessage(
         id=row.id,
         accepted_at=row.accepted_at,

@@ -63,6 +63,7 @@ class Claimed:
         recipient: the address with its DSN parameters.
         destination: a domain, once routed to SMTP.
         attempts: how many failed so far.
+        due_at: since when it is due, µs.
         accepted_at: µs.
         content_id: for `Queue.content_of`.
         file: the content file's name, or None.
@@ -83,6 +84,7 @@ class Claimed:
     size: int
     summary: Summary
     event: str
+    due_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from sqlalchemy import delete, insert, select, update
 
 from appliance.database.content import Content, ContentFolder, ContentWriter
 from appliance.database.database import Database
-from appliance.database.statement import POSTGRESQL, Statement, param
+from appliance.database.listen import notify
+from appliance.database.statement import POSTGRESQL, Row, Sql, Statement, param
 from appliance.database.writer import Transaction
 from appliance.journey.event import Event, Kind
 from appliance.mail.envelope import Envelope
@@ -81,45 +83,44 @@ _ROUTE = Statement(
 )
 _CLAIM_COLUMNS = (
     _r.entry_id, _r.number, _r.address, _r.options.label("recipient_options"), _r.destination,
-    _r.attempts, _e.recipients, _e.accepted_at, _e.reverse_path, _e.options, _e.login, _e.client,
-    _e.content_id, _e.size, _e.summary, _e.event, _c.file,
+    _r.attempts, _r.due_at, _e.recipients, _e.accepted_at, _e.reverse_path, _e.options, _e.login,
+    _e.client, _e.content_id, _e.size, _e.summary, _e.event, _c.file,
 )  # fmt: skip
 _JOINED = tables.recipients.join(tables.entries, _e.id == _r.entry_id).join(
     tables.contents, _c.id == _e.content_id
 )
-_DUE = (
-    _r.connector == param("wanted"),
-    _r.state.in_(ACTIVE),
-    _r.due_at <= param("now"),
-)
-_CLAIM = Statement(
+_CLAIM = (
     select(*_CLAIM_COLUMNS)
     .select_from(_JOINED)
-    .where(*_DUE)
+    .where(_r.connector == param("wanted"), tables.IS_ACTIVE, _r.due_at <= param("now"))
     .order_by(_r.due_at)
     .limit(param("most"))
 )
-_LEASE = Statement(  # PostgreSQL: several workers, each row to one of them
-    select(*_CLAIM_COLUMNS)
-    .select_from(_JOINED)
-    .where(*_DUE, _r.lease_until <= param("now"))
-    .order_by(_r.due_at)
-    .limit(param("most"))
-    .with_for_update(of=tables.recipients, skip_locked=True)
+_CLAIM_ANY = Statement(_CLAIM)
+_LEASE = (  # PostgreSQL: several workers, each row to one of them
+    _CLAIM.where(_r.lease_until <= param("now")).with_for_update(
+        of=tables.recipients, skip_locked=True
+    )
 )
+_LEASE_ANY = Statement(_LEASE)
 _SET_LEASE = Statement(update(tables.recipients).where(*_THIS).values(lease_until=param("until")))
 _NEXT_DUE = Statement(
     select(_r.due_at)
-    .where(_r.connector == param("wanted"), _r.state.in_(ACTIVE))
+    .where(_r.connector == param("wanted"), tables.IS_ACTIVE)
     .order_by(_r.due_at)
     .limit(1)
+)
+_STILL_DUE = Statement(
+    select(_r.number).where(
+        _r.entry_id == param("entry"), _r.connector == param("wanted"), tables.IS_ACTIVE
+    )
 )
 
 
 class Submission:
     """A message ready to be written into the queue, in whatever transaction that happens."""
 
-    __slots__ = ("content", "entry", "event", "id", "recipients", "row")
+    __slots__ = ("content", "entry", "event", "id", "recipients", "row", "wake")
 
     def __init__(
         self,
@@ -129,7 +130,8 @@ class Submission:
         *,
         message_id: str,
         now_us: int,
-        reason: dict[str, Any] | None = None,
+        reason: dict[str, Any] | None,
+        wake: Callable[[], None],
     ) -> None:
         """Prepare the rows.
 
@@ -140,7 +142,9 @@ class Submission:
             message_id: from `clock.new_id`.
             now_us: the time of acceptance.
             reason: why it was accepted, for the journey.
+            wake: called once it is durable.
         """
+        self.wake = wake
         self.id = message_id
         self.content = content
         reverse_path = str(envelope.reverse_path) if envelope.reverse_path else ""
@@ -198,6 +202,8 @@ class Submission:
         content_id = transaction.value(_INSERT_CONTENT, self.row)
         transaction.run(_INSERT_ENTRY, {**self.entry, "content_id": content_id})
         transaction.run_many(_INSERT_RECIPIENT, self.recipients)
+        notify(transaction, "mta")
+        transaction.after_commit(self.wake)
 
 
 class Queue:
@@ -225,7 +231,8 @@ class Queue:
         self.folder = ContentFolder(home / "queues" / "content")
         self.journey = journey
         self._clock = clock
-        self._ring = ring
+        self._wake_mta = partial(ring, "mta")
+        self._wake_sender = partial(ring, "sender")
 
     def new_id(self) -> str:
         """Make the id of a message that is about to be accepted."""
@@ -259,7 +266,6 @@ class Queue:
             content.abandon()
             raise
         self.database.transact(submission.write, content.size)
-        self._ring("mta")
         return submission.id
 
     async def submit_async(
@@ -285,11 +291,15 @@ class Queue:
             content.abandon()
             raise
         await asyncio.shield(self.database.commit(submission.write, content.size))
-        self._ring("mta")
         return submission.id
 
     def claim(
-        self, connector: Connector, most: int, *, but: Collection[tuple[str, int]] = ()
+        self,
+        connector: Connector,
+        most: int,
+        *,
+        but: Collection[tuple[str, int]] = (),
+        without: Collection[str] = (),
     ) -> list[Claimed]:
         """Choose recipients that are due.
 
@@ -300,18 +310,44 @@ class Queue:
             connector: whose recipients; `UNROUTED` for the MTA agent.
             most: how many at most.
             but: (entry id, number) of recipients the worker has in hand already.
+            without: destinations that the worker has enough of, so that others get their turn.
         """
         now = self._clock.now_us()
-        wanted = {"wanted": connector, "now": now, "most": most + len(but)}
+        wanted = {"wanted": connector, "now": now, "most": most}
         if self.database.dialect == POSTGRESQL:
+            lease: Sql = (
+                _LEASE.where(_r.destination.not_in(list(without))) if without else _LEASE_ANY
+            )
             rows = self.database.transact(
-                lambda transaction: _lease(transaction, wanted), lazy=True
+                lambda transaction: _lease(transaction, lease, wanted), lazy=True
             )
         else:
+            claim: Sql = (
+                _CLAIM.where(_r.destination.not_in(list(without))) if without else _CLAIM_ANY
+            )
             with self.database.reader() as connection:
-                rows = connection.rows(_CLAIM, wanted)
+                rows = connection.rows(claim, {**wanted, "most": most + len(but)})
         found = [row for row in rows if (row.entry_id, row.number) not in but]
         return [_claimed(row) for row in found[:most]]
+
+    def still_due(self, entry_id: str, connector: Connector) -> set[int]:
+        """Return which of an entry's recipients wait at a connector: not held, finished or gone."""
+        wanted = {"entry": entry_id, "wanted": connector}
+        with self.database.reader() as connection:
+            return {row.number for row in connection.rows(_STILL_DUE, wanted)}
+
+    def lease(self, claimed: Collection[Claimed], *, keep: bool) -> None:
+        """Keep recipients in hand for five more minutes, or let them go unmarked.
+
+        Nothing on SQLite, where what a worker has in hand is known to that worker alone.
+        """
+        if self.database.dialect != POSTGRESQL or not claimed:
+            return
+        until = self._clock.now_us() + _LEASE_US if keep else 0
+        rows = [{"entry": c.entry_id, "recipient": c.number, "until": until} for c in claimed]
+        self.database.transact(
+            lambda transaction: transaction.run_many(_SET_LEASE, rows), lazy=True
+        )
 
     def next_due(self, connector: Connector) -> int | None:
         """Return when the next recipient of a connector is due (µs), None when there is none."""
@@ -355,21 +391,19 @@ class Queue:
             notices: delivery status notifications, accepted in the same commit.
             durable: wait for the disk.
         """
-        files: list[str] = []
+        goes_out = any(isinstance(m, Routed) and m.connector is Connector.SMTP for m in marks)
 
         def job(transaction: Transaction) -> None:
-            files.extend(_write_marks(transaction, marks))
+            for name in _write_marks(transaction, marks):
+                transaction.after_commit(partial(self.folder.remove, name))
             for notice in notices:
                 notice.write(transaction)
+            if goes_out:
+                notify(transaction, "sender")
+                transaction.after_commit(self._wake_sender)
 
         needs_disk = durable or any(_is_filed(mark) for mark in marks)
         self.database.transact(job, lazy=not needs_disk)
-        for name in files:
-            self.folder.remove(name)
-        if notices:
-            self._ring("mta")
-        if any(isinstance(mark, Routed) and mark.connector is Connector.SMTP for mark in marks):
-            self._ring("sender")
 
     def _prepare(
         self,
@@ -386,6 +420,7 @@ class Queue:
             message_id=message_id or self.new_id(),
             now_us=self._clock.now_us(),
             reason=reason,
+            wake=self._wake_mta,
         )
 
 
@@ -393,8 +428,8 @@ def _is_filed(mark: Mark) -> bool:
     return isinstance(mark, Finished) and mark.claimed.file is not None
 
 
-def _lease(transaction: Transaction, wanted: dict[str, Any]) -> list[Any]:
-    rows = transaction.rows(_LEASE, wanted)
+def _lease(transaction: Transaction, lease: Sql, wanted: dict[str, Any]) -> list[Any]:
+    rows = transaction.rows(lease, wanted)
     until = wanted["now"] + _LEASE_US
     if rows:
         transaction.run_many(
@@ -404,7 +439,7 @@ def _lease(transaction: Transaction, wanted: dict[str, Any]) -> list[Any]:
     return rows
 
 
-def _claimed(row: Any) -> Claimed:
+def _claimed(row: Row) -> Claimed:
     return Claimed(
         entry_id=row.entry_id,
         number=row.number,
@@ -412,6 +447,7 @@ def _claimed(row: Any) -> Claimed:
         recipient=to_recipient(row.address, row.recipient_options),
         destination=row.destination,
         attempts=row.attempts,
+        due_at=row.due_at,
         accepted_at=row.accepted_at,
         envelope=to_envelope(row.reverse_path, row.options),
         login=row.login,

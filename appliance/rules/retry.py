@@ -42,9 +42,11 @@ def after_failure(
         accepted_at: µs.
         now: µs.
         settings: in force.
+        is_choice: this server did not try, because of how it is set up; such attempts are not
+            counted, and the sender hears of it when the lifetime is over.
     """
     inputs = {"attempts": str(attempts), "accepted_at": to_iso(accepted_at)}
-    if attempts >= settings[retry.count]:
+    if attempts >= settings[retry.count] and not is_choice:
         text = f"{attempts} attempts failed, {settings[retry.count]} are made."
         return GiveUp(_reason("retry.count", text, retry.count.name, inputs))
     lifetime = settings[retry.lifetime]
@@ -57,7 +59,7 @@ def after_failure(
     # the last attempt is made when the lifetime ends, not an interval later
     due_at = min(now + delay * MICROSECONDS, accepted_at + lifetime * MICROSECONDS)
     wish = settings[retry.delay_notice]
-    notify = wish == "every" or (wish == "first" and attempts == 1)
+    notify = not is_choice and (wish == "every" or (wish == "first" and attempts == 1))
     return Again(
         due_at,
         notify,

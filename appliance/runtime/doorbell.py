@@ -23,7 +23,7 @@ class Doorbell:
     """The socket on which one worker of a service is woken."""
 
     def __init__(self, directory: Path, service: str) -> None:
-        """Bind `directory/SERVICE.PID`; a leftover of an earlier process with this id is replaced."""
+        """Bind `directory/SERVICE.PID`, replacing what an earlier process left."""
         self.path = directory / f"{service}.{os.getpid()}"
         directory.mkdir(parents=True, exist_ok=True)
         self.path.unlink(missing_ok=True)
@@ -79,7 +79,7 @@ class Ringer:
         now = time.monotonic()
         if now - self._scanned_at > _RESCAN_S:
             with contextlib.suppress(FileNotFoundError):
-                self._known = os.listdir(self._directory)
+                self._known = [path.name for path in self._directory.iterdir()]
             self._scanned_at = now
         assert self._socket is not None
         for name in self._known:

@@ -2,20 +2,22 @@
 
 An `Exchange` (a command and its answer) becomes a line of the Activity log and one of the W3C log;
 a note (a decision in a sentence) becomes a line of the Debug log and a JSON line for the journal.
-Both are counted. Lines gather in memory and are written by the block, at the latest after a quarter
-of a second, each block in one append, so that several processes can share a file.
+Both are counted. Lines gather in memory and are written by the block, a quarter of a second later
+at the latest, each block in one append, so that several processes can share a file.
 
-Standards: W3C WD-logfile-960221; the manual §9.8 (Activity: ten columns, tab-delimited; file names).
+Standards: W3C WD-logfile-960221; the manual §9.8 (Activity: ten columns by tabs; file names).
 Owns: the open log files. Never: blocks mail: a disk error is told once on stderr, mail goes on.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,7 +28,7 @@ from appliance.runtime import metrics
 
 _FLUSH_OCTETS = 64 << 10
 _FLUSH_S = 0.25
-_CLEAN = str.maketrans({**{code: "." for code in range(32)}, 127: "."})
+_CLEAN = str.maketrans({**dict.fromkeys(range(32), "."), 127: "."})
 _MAX_FIELD = 1000
 
 
@@ -297,3 +299,20 @@ def _w3c_line(found: Exchange, fields: tuple[str, ...]) -> str:
         "cs-username": found.login,
     }
     return " ".join(_field(values[name]).replace(" ", "+") or "-" for name in fields) + "\n"
+
+
+class NoteHandler(logging.Handler):
+    """Takes what libraries and our own deeper floors log, as notes of a service."""
+
+    def __init__(self, logs: Logs) -> None:
+        """Take the service's logs; information below warnings is left out."""
+        super().__init__(logging.WARNING)
+        self._logs = logs
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record as a note."""
+        level = "error" if record.levelno >= logging.ERROR else "warning"
+        text = f"{record.name}: {record.getMessage()}"
+        if record.exc_info:
+            text += f" {''.join(traceback.format_exception(*record.exc_info))}"
+        self._logs.note(level, text)

@@ -18,6 +18,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 REGISTRY = CollectorRegistry()
+_HEAD = b"HTTP/1.0 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: %d\r\n\r\n"
 
 EXCHANGES = Counter(
     "posthouse_exchanges_total",
@@ -98,8 +99,7 @@ def _answer_all(listener: socket.socket) -> None:
             connection.settimeout(2)
             connection.recv(4096)
             body = generate_latest(REGISTRY)
-            head = f"HTTP/1.0 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {len(body)}\r\n\r\n"
-            connection.sendall(head.encode() + body)
+            connection.sendall(_HEAD % len(body) + body)
 
 
 def read(path: Path) -> str:

@@ -1,7 +1,7 @@
 """Labelled steps of everything durable, so that a test can stop a process at each of them.
 
 A step is a place between two effects (content synced, commit done, client answered). The tables in
-docs/durability.md name them; `make kills` ends processes there. Without a gate `reach` does nothing.
+docs/durability.md name them; `make kills` ends processes there. Without a gate nothing happens.
 
 Owns: the gate. Never: decides anything.
 """

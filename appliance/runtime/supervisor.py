@@ -1,7 +1,7 @@
 """The parent of `serve`: services as children forked from one preloaded process.
 
-Forked children share the modules' memory (eleven separate imports cost 329 MiB, forked 96). They end
-with their parent. One that dies is started again, at once the first time, then ever later.
+Forked children share the modules' memory (eleven separate imports cost 329 MiB, forked 96). They
+end with their parent. One that dies is started again, at once the first time, then ever later.
 
 Owns: the children. Failure: `StartFailed` when a child ends before it is ready.
 """
@@ -125,7 +125,7 @@ class Supervisor:
                 print(
                     f"posthouse: the service {child.name} ended, it is started again",
                     file=sys.stderr,
-                )  # noqa: T201 - the parent's log
+                )
             if not child.pid and not self._stopping and time.monotonic() >= child.restart_at:
                 self._start(child)
 
@@ -162,7 +162,7 @@ def _become(child: _Child, ready: int) -> None:
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else 1
     except BaseException:  # noqa: BLE001 - the process's boundary
-        print(f"posthouse: the service {child.name} failed:", file=sys.stderr)  # noqa: T201 - the last resort
+        print(f"posthouse: the service {child.name} failed:", file=sys.stderr)
         traceback.print_exc()
     finally:
         sys.stdout.flush()

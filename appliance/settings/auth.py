@@ -31,7 +31,10 @@ max_failures = define(
         kind=Integer(1, 1000),
         default=10,
         title="Failed logins before a pause",
-        help="So many failures of one login or one client address within auth.pause stop further attempts for that long. Mail goes on arriving.",
+        help=(
+            "So many failures of one login or one client address within auth.pause stop further "
+            "attempts for that long. Mail goes on arriving."
+        ),
     )
 )
 pause = define(

@@ -11,6 +11,9 @@ exempt_ranges = define(
         kind=Ranges(),
         default=(),
         title="Addresses without connection limits",
-        help="Clients whose connections are not counted: a monitoring host, a load balancer. Login throttles hold for them too.",
+        help=(
+            "Clients whose connections are not counted: a monitoring host, a load balancer. Login "
+            "throttles hold for them too."
+        ),
     )
 )

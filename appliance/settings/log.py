@@ -13,7 +13,10 @@ smtp_activity = define(
         title="SMTP Activity log",
         manual="6.2",
         checklist="257-260",
-        help="Every command and answer, one line each with ten columns, in logs/SMTP/SMTP-Activity-YYMMDD.log.",
+        help=(
+            "Every command and answer, one line each with ten columns, in logs/SMTP/SMTP-Activity-"
+            "YYMMDD.log."
+        ),
     )
 )
 smtp_debug = define(
@@ -46,7 +49,10 @@ pop_activity = define(
         title="POP Activity log",
         manual="6.4.1",
         checklist="282-283",
-        help="Every command and answer, one line each with ten columns, in logs/POP/POP-Activity-YYMMDD.log.",
+        help=(
+            "Every command and answer, one line each with ten columns, in logs/POP/POP-Activity-"
+            "YYMMDD.log."
+        ),
     )
 )
 pop_debug = define(
@@ -79,7 +85,10 @@ mta_activity = define(
         title="MTA Activity log",
         manual="6.7",
         checklist="307",
-        help="Every command and answer, one line each with ten columns, in logs/MTA/MTA-Activity-YYMMDD.log.",
+        help=(
+            "Every command and answer, one line each with ten columns, in logs/MTA/MTA-Activity-"
+            "YYMMDD.log."
+        ),
     )
 )
 mta_debug = define(

@@ -13,6 +13,9 @@ max_hops = define(
         title="Maximum hops",
         manual="5.4",
         checklist="149",
-        help="A message with more Received lines than this goes round in a loop: it is returned, with a copy in bad mail.",
+        help=(
+            "A message with more Received lines than this goes round in a loop: it is returned, "
+            "with a copy in bad mail."
+        ),
     )
 )

@@ -63,7 +63,10 @@ max_connections_per_client = define(
         title="Maximum connections of one client",
         manual="6.4.1",
         checklist="277",
-        help="Connections at the same time from one IP address; limits.exempt_ranges are not counted. 0: no limit.",
+        help=(
+            "Connections at the same time from one IP address; limits.exempt_ranges are not "
+            "counted. 0: no limit."
+        ),
     )
 )
 idle_timeout = define(
@@ -74,7 +77,10 @@ idle_timeout = define(
         title="Inactivity time-out",
         manual="6.4.1",
         checklist="278",
-        help="A silent client is disconnected after so long, and nothing it marked is deleted (RFC 1939 asks for 10 minutes at least). The maildrop is free again at once.",
+        help=(
+            "A silent client is disconnected after so long, and nothing it marked is deleted (RFC "
+            "1939 asks for 10 minutes at least). The maildrop is free again at once."
+        ),
     )
 )
 alternate_at = define(
@@ -85,6 +91,9 @@ alternate_at = define(
         title="Alternate @ characters",
         manual="6.4.1",
         checklist="279",
-        help="Each of these characters stands for @ in a login, for clients that can't send one: mailbox#postoffice.",
+        help=(
+            "Each of these characters stands for @ in a login, for clients that can't send one: "
+            "mailbox#postoffice."
+        ),
     )
 )

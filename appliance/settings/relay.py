@@ -46,6 +46,9 @@ local_senders = define(
         title="Allow relay for local sender addresses",
         manual="4.4",
         checklist="100",
-        help="Whoever claims a hosted domain in MAIL FROM may send anywhere. Anybody can claim that: leave it off.",
+        help=(
+            "Whoever claims a hosted domain in MAIL FROM may send anywhere. Anybody can claim "
+            "that: leave it off."
+        ),
     )
 )

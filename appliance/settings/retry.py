@@ -57,7 +57,9 @@ count = define(
         title="Maximum attempts",
         manual="6.2",
         checklist="225, 251",
-        help="After so many failed attempts a message is given up, even if its lifetime is not over.",
+        help=(
+            "After so many failed attempts a message is given up, even if its lifetime is not over."
+        ),
     )
 )
 lifetime = define(
@@ -68,7 +70,10 @@ lifetime = define(
         title="Failed message lifetime",
         manual="6.2",
         checklist="250",
-        help="A message that could not be delivered for so long is given up: returned to its sender, with a copy in bad mail.",
+        help=(
+            "A message that could not be delivered for so long is given up: returned to its "
+            "sender, with a copy in bad mail."
+        ),
     )
 )
 delay_notice = define(
@@ -79,6 +84,9 @@ delay_notice = define(
         title="Delay notifications",
         manual="6.2",
         checklist="252",
-        help="Whether the sender is told that a message waits: never, at the first failed attempt, or at each.",
+        help=(
+            "Whether the sender is told that a message waits: never, at the first failed attempt, "
+            "or at each."
+        ),
     )
 )

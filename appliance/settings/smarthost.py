@@ -24,7 +24,10 @@ host = define(
         title="Smart host",
         manual="6.2",
         checklist="254",
-        help="The server that takes all outbound mail, with a port other than 25 after a colon. Never this server itself.",
+        help=(
+            "The server that takes all outbound mail, with a port other than 25 after a colon. "
+            "Never this server itself."
+        ),
     )
 )
 username = define(

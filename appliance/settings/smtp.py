@@ -6,7 +6,6 @@ from appliance.settings.kinds import (
     Boolean,
     Choice,
     Duration,
-    HostPort,
     Integer,
     Ranges,
     Text,
@@ -23,7 +22,10 @@ local_domain = define(
         manual="6.2",
         checklist="213",
         scopes=(Scope.SERVER, Scope.NODE),
-        help="The name by which this server announces itself to other servers and signs its own messages. Empty: the machine's host name.",
+        help=(
+            "The name by which this server announces itself to other servers and signs its own "
+            "messages. Empty: the machine's host name."
+        ),
     )
 )
 dns_address = define(
@@ -35,7 +37,10 @@ dns_address = define(
         manual="6.2",
         checklist="214",
         scopes=(Scope.SERVER, Scope.NODE),
-        help="The DNS servers asked for mail exchangers, the next when one fails. Empty: the machine's resolvers.",
+        help=(
+            "The DNS servers asked for mail exchangers, the next when one fails. Empty: the "
+            "machine's resolvers."
+        ),
     )
 )
 bad_mail_sender = define(
@@ -46,7 +51,10 @@ bad_mail_sender = define(
         title="Bad mail sender address",
         manual="6.2",
         checklist="215",
-        help="Who delay and failure notices say they are from. Empty: postmaster at the local domain name.",
+        help=(
+            "Who delay and failure notices say they are from. Empty: postmaster at the local "
+            "domain name."
+        ),
     )
 )
 max_message_kb = define(
@@ -68,7 +76,10 @@ max_recipients = define(
         title="Maximum recipients of a message",
         manual="6.2",
         checklist="243",
-        help="Further RCPT commands get 452, so that the client sends the rest in another message. Lists and groups are not bound by it.",
+        help=(
+            "Further RCPT commands get 452, so that the client sends the rest in another message. "
+            "Lists and groups are not bound by it."
+        ),
     )
 )
 max_errors = define(
@@ -79,7 +90,10 @@ max_errors = define(
         title="Failed commands before a connection is dropped",
         manual="6.2",
         checklist="244",
-        help="Counts refused commands and recipients. Values under 6 cut off web forms that write to several people. 0: no limit.",
+        help=(
+            "Counts refused commands and recipients. Values under 6 cut off web forms that write "
+            "to several people. 0: no limit."
+        ),
     )
 )
 banner = define(
@@ -90,7 +104,10 @@ banner = define(
         title="Welcome message",
         manual="6.2",
         checklist="239-242",
-        help="What follows 220 in the greeting. %LOCALDOMAIN% becomes the local domain name, %TIME% the server's time.",
+        help=(
+            "What follows 220 in the greeting. %LOCALDOMAIN% becomes the local domain name, %TIME%"
+            " the server's time."
+        ),
     )
 )
 disabled_commands = define(
@@ -101,7 +118,9 @@ disabled_commands = define(
         title="Disabled commands",
         manual="6.2",
         checklist="231",
-        help="Commands answered with 502 and left out of EHLO. EXPN and VRFY would tell who exists.",
+        help=(
+            "Commands answered with 502 and left out of EHLO. EXPN and VRFY would tell who exists."
+        ),
     )
 )
 listen = define(
@@ -175,7 +194,10 @@ max_connections_per_client = define(
         title="Maximum connections of one client",
         manual="6.2",
         checklist="224",
-        help="Connections at the same time from one IP address; limits.exempt_ranges are not counted. 0: no limit.",
+        help=(
+            "Connections at the same time from one IP address; limits.exempt_ranges are not "
+            "counted. 0: no limit."
+        ),
     )
 )
 idle_timeout = define(
@@ -184,7 +206,10 @@ idle_timeout = define(
         kind=Duration(10, 86_400),
         default=300,
         title="Time-out of silent clients",
-        help="A client that sends nothing for so long is told 421 and disconnected (RFC 5321 asks for 5 minutes at least).",
+        help=(
+            "A client that sends nothing for so long is told 421 and disconnected (RFC 5321 asks "
+            "for 5 minutes at least)."
+        ),
     )
 )
 max_send = define(
@@ -235,7 +260,10 @@ outbound_tls = define(
         kind=Choice(("opportunistic", "required", "never")),
         default="opportunistic",
         title="TLS to remote servers",
-        help="opportunistic: TLS where the other side offers it; required: defer mail for servers without it.",
+        help=(
+            "opportunistic: TLS where the other side offers it; required: defer mail for servers "
+            "without it."
+        ),
     )
 )
 dial_ranges = define(
@@ -244,7 +272,10 @@ dial_ranges = define(
         kind=Ranges(),
         default=(),
         title="Only call these addresses",
-        help="Addresses that mail may be sent to; mail for others stays in the queue with that reason. Empty: all. For demonstrations and staging servers.",
+        help=(
+            "Addresses that mail may be sent to; mail for others stays in the queue with that "
+            "reason. Empty: all. For demonstrations and staging servers."
+        ),
     )
 )
 no_ndr = define(

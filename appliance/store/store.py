@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -183,10 +184,12 @@ class Store:
         """Delete messages for good; returns (uid, entry id) of those that were there."""
         wanted = [{"folder": folder_id, "message_uid": uid} for uid in uids]
 
-        def job(transaction: Transaction) -> tuple[list[tuple[int, str]], list[str]]:
+        folder = self.folder(postoffice_id)
+
+        def job(transaction: Transaction) -> list[tuple[int, str]]:
             rows = [row for each in wanted if (row := transaction.row(_EXPUNGE, each)) is not None]
             if not rows:
-                return [], []
+                return []
             counters = {
                 "folder": folder_id,
                 "count": len(rows),
@@ -195,30 +198,28 @@ class Store:
             }
             transaction.run(_SHRINK, counters)
             uses = Counter(row.content_id for row in rows)
-            return [(row.uid, row.entry_id) for row in rows], _release(transaction, uses)
+            for name in _release(transaction, uses):
+                transaction.after_commit(partial(folder.remove, name))
+            return [(row.uid, row.entry_id) for row in rows]
 
-        removed, files = self._databases.store(postoffice_id).transact(job)
-        folder = self.folder(postoffice_id)
-        for name in files:
-            folder.remove(name)
-        return removed
+        return self._databases.store(postoffice_id).transact(job)
 
     def usage(self, postoffice_id: int, mailbox_id: int) -> tuple[int, int]:
         """Return messages and octets of a mailbox, over all its folders."""
         with self._databases.store(postoffice_id).reader() as connection:
-            row = connection.row(_USAGE, {"po": postoffice_id, "mailbox": mailbox_id})
-        return (row[0], int(row[1]))
+            sums = connection.tuples(_USAGE, {"po": postoffice_id, "mailbox": mailbox_id})
+        messages, octets = sums[0]
+        return int(messages), int(octets)
 
     def remove_mailbox(self, postoffice_id: int, mailbox_id: int) -> None:
         """Delete a mailbox's folders and messages, a thousand a commit."""
-        database = self._databases.store(postoffice_id)
-        with database.reader() as connection:
+        with self._databases.store(postoffice_id).reader() as connection:
             wanted = {"po": postoffice_id, "mailbox": mailbox_id}
             folders = [row.id for row in connection.rows(_FOLDERS, wanted)]
         for folder_id in folders:
             while uids := self._some_uids(postoffice_id, folder_id):
                 self.expunge(postoffice_id, folder_id, uids)
-            database.transact(lambda tx, each=folder_id: tx.run(_DROP_FOLDER, {"folder": each}))
+            self._drop_folder(postoffice_id, folder_id)
 
     def remove_postoffice(self, postoffice_id: int) -> None:
         """Remove what is left of a post office whose mailboxes have been removed."""
@@ -246,6 +247,10 @@ class Store:
                 path.unlink(missing_ok=True)
                 swept += 1
         return swept
+
+    def _drop_folder(self, postoffice_id: int, folder_id: int) -> None:
+        dropped = {"folder": folder_id}
+        self._databases.store(postoffice_id).transact(lambda tx: tx.run(_DROP_FOLDER, dropped))
 
     def _some_uids(self, postoffice_id: int, folder_id: int) -> list[int]:
         with self._databases.store(postoffice_id).reader() as connection:
@@ -284,6 +289,7 @@ def _append(
         if folder is None:
             _make_folders(transaction, postoffice_id, mailbox_id, now)
             folder = transaction.row(_APPEND, wanted)
+        assert folder is not None
         first = folder.next_uid - len(copies)
         rows.extend(
             {

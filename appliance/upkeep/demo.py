@@ -54,8 +54,7 @@ _MAIL = (
         "postmaster@demo.test",
         "alice@demo.test",
         "Welcome to Posthouse",
-        "This mailbox is yours. Read it with any POP3 client, and send with any mail client:\n"
-        "your login for both is alice@demo.\n",
+        "This mailbox is yours. Your login for POP3 and for sending is alice@demo.\n",
     ),
 )
 

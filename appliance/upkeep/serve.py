@@ -5,6 +5,7 @@ Owns: the listening sockets, opened before the fork. Failure: `ListenError`, `St
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -12,12 +13,14 @@ from appliance.agents.housekeeping import agent as housekeeping
 from appliance.agents.mta import agent as mta
 from appliance.connectors.smtp_in.service import SmtpService
 from appliance.connectors.smtp_out import agent as sender
+from appliance.database.listen import listen as listen_for
 from appliance.net.listeners import Listener, listen
 from appliance.operations.house import Config, House
 from appliance.operations.watch import log_options
 from appliance.runtime import metrics
 from appliance.runtime.doorbell import Doorbell
-from appliance.runtime.logs import Logs
+from appliance.runtime.locks import ProcessLock
+from appliance.runtime.logs import Logs, NoteHandler
 from appliance.runtime.process import run_until_stopped
 from appliance.runtime.supervisor import Supervisor
 from appliance.services.pop3.service import Pop3Service
@@ -87,6 +90,7 @@ def _enter(
     house = House(config)
     logs = Logs(house.home, log)
     house.live.listen(lambda settings: logs.configure(log_options(settings, log)))
+    logging.getLogger().addHandler(NoteHandler(logs))
     metrics.serve(house.home / "run" / "metrics", service)
     logs.note("info", f"the service {service} starts")
     return house, logs
@@ -108,9 +112,28 @@ def _pop3(
     house.close()
 
 
+def _bell(house: House, logs: Logs, service: str) -> Doorbell:
+    """Begin as a worker on the queue: its doorbell, rung by other nodes too in a cluster.
+
+    On SQLite one worker a service works on a queue; another one of the home waits for its end.
+    """
+    bell = Doorbell(house.home / "run" / "doorbell", service)
+    if house.config.database_url:
+        listen_for(house.config.database_url, service, bell.wake)
+    else:
+        lock = ProcessLock(house.home / "run" / "locks" / service)
+        if not lock.try_acquire():
+            logs.note(
+                "warning", f"another {service} works on this home; this one waits for its end"
+            )
+            logs.flush()
+            lock.acquire()
+    return bell
+
+
 def _sender(config: Config, others: Sequence[Listener], ready: Callable[[], None]) -> None:
     house, logs = _enter(config, "SMTP", "sender", others)
-    bell = Doorbell(house.home / "run" / "doorbell", "sender")
+    bell = _bell(house, logs, "sender")
     run_until_stopped(lambda stop: sender.run(house, logs, bell, stop, ready))
     bell.close()
     house.close()
@@ -118,7 +141,7 @@ def _sender(config: Config, others: Sequence[Listener], ready: Callable[[], None
 
 def _mta(config: Config, others: Sequence[Listener], ready: Callable[[], None]) -> None:
     house, logs = _enter(config, "MTA", "mta", others)
-    bell = Doorbell(house.home / "run" / "doorbell", "mta")
+    bell = _bell(house, logs, "mta")
     mta.run(house, logs, bell, ready)
     bell.close()
     house.close()

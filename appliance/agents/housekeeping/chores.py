@@ -36,12 +36,16 @@ def remove_deleted(house: House) -> str:
     """Remove the mail of deleted mailboxes, then what the directory remembers of them."""
     mailboxes, postoffices = house.directory.deleted()
     database = house.databases.get("directory")
+
+    def purge(statement: Statement, row_id: int) -> None:
+        database.transact(lambda tx: tx.run(statement, {"id": row_id}))
+
     for postoffice_id, mailbox_id in mailboxes:
         house.store.remove_mailbox(postoffice_id, mailbox_id)
-        database.transact(lambda tx, each=mailbox_id: tx.run(_PURGE_MAILBOX, {"id": each}))
+        purge(_PURGE_MAILBOX, mailbox_id)
     for postoffice_id in postoffices:
         house.store.remove_postoffice(postoffice_id)
-        database.transact(lambda tx, each=postoffice_id: tx.run(_PURGE_POSTOFFICE, {"id": each}))
+        purge(_PURGE_POSTOFFICE, postoffice_id)
     rest = database.transact(lambda tx: sum(tx.run(statement) for statement in _PURGE_REST))
     count = len(mailboxes) + len(postoffices) + rest
     return f"{count} deleted things removed" if count else ""

@@ -105,8 +105,7 @@ class MtaAgent:
         done = deliver(self._house, [(each, target) for each, target, _ in local])
         steps.reach("mta.delivered")
         reasons = {id(each): reason for each, _, reason in local}
-        for copy in done:
-            marks.append(self._delivered(copy, reasons[id(copy.claimed)], events))
+        marks.extend(self._delivered(copy, reasons[id(copy.claimed)], events) for copy in done)
         self._house.journey.record(events)
         self._remember(marks)
         if lost:

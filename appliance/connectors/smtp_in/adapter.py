@@ -31,10 +31,11 @@ class _NoTimer:
         """Do nothing."""
 
 
-class Adapter(SMTP):  # type: ignore[misc] # aiosmtpd has no types
+class Adapter(SMTP):
     """One connection.
 
     Attributes:
+        client: the client's IP address.
         port: the port the client came to.
         sent: octets sent so far.
         is_busy: a command is being carried out; False while the next one is waited for.
@@ -55,15 +56,11 @@ class Adapter(SMTP):  # type: ignore[misc] # aiosmtpd has no types
         self._converse = converse
         self._received = bytearray()
         self._outgoing: list[bytes] = []
+        self.client = ""
         self.port = port
         self.sent = 0
         self.is_busy = False
         self.active_at = self.loop.time()
-
-    @property
-    def client(self) -> str:
-        """The client's IP address."""
-        return plain_address(str(self.transport.get_extra_info("peername")[0]))
 
     @property
     def cipher(self) -> str:
@@ -162,13 +159,15 @@ class Adapter(SMTP):  # type: ignore[misc] # aiosmtpd has no types
         self._received += octets
 
     async def _handle_client(self) -> None:
+        assert self.transport is not None
+        self.client = plain_address(str(self.transport.get_extra_info("peername")[0]))
         try:
             await self._converse(self)
         finally:
             self.hang_up()
 
     def _reset_timeout(self, duration: float | None = None) -> None:  # noqa: ARG002 - aiosmtpd's
-        self._timeout_handle = _NoTimer()
+        self._timeout_handle = _NoTimer()  # type: ignore[assignment] # all it is asked is to cancel
 
     def eof_received(self) -> bool:
         """Keep answering a client that has sent all it wants to (a half-closed connection)."""

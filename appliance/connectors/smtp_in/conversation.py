@@ -8,7 +8,6 @@ Failure: a database that can't be reached is 451 4.3.0; an unforeseen error too,
 from __future__ import annotations
 
 import time
-import traceback
 from dataclasses import dataclass
 
 from appliance.connectors.smtp_in.adapter import Adapter, ConnectionGone
@@ -76,6 +75,7 @@ class Conversation:
         self._refusals = 0
         self._max_size = settings[smtp.max_message_kb] * 1024
         local_domain = house.local_domain
+        disabled: frozenset[str] = frozenset((*settings[smtp.disabled_commands],))
         offers_login = place.role == "submission" or settings[relay.authenticated]
         self.engine = SmtpServer(
             hostname=local_domain,
@@ -89,7 +89,7 @@ class Conversation:
             max_size=self._max_size,
             max_recipients=settings[smtp.max_recipients],
             max_errors=settings[smtp.max_errors],
-            disabled=frozenset(settings[smtp.disabled_commands]),
+            disabled=disabled,
             local_domain=local_domain,
         )
 
@@ -113,11 +113,6 @@ class Conversation:
             await adapter.flush()
         except ConnectionGone:
             return
-        except Exception:  # noqa: BLE001 - the session's boundary: the client keeps its message
-            self._logs.note(
-                "error", f"a session failed: {traceback.format_exc()}", message_id=self._id
-            )
-            adapter.hang_up(_LATER.encode())
 
     async def _answer(self, event: Event, octets: int) -> None:
         """Answer a question of the engine's."""

@@ -6,6 +6,8 @@ Owns: the connections of this process. Failure: see `Conversation`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -26,6 +28,7 @@ _TICK_S = 0.5
 _DRAIN_S = 5.0
 _BUSY = Reply(421, "4.7.0", "Too many connections, please try again later")
 _SILENT = Reply(421, "4.4.2", "Idle for too long, closing transmission channel")
+_FAILED = Reply(421, "4.3.0", "Local error in processing, please try again later")
 _STOPPING = Reply(421, "4.3.2", "Service is stopping, please try again later")
 
 
@@ -40,6 +43,7 @@ class SmtpService:
         self._logins = Logins(house, "smtp")
         self._door = Door()
         self._open: set[Adapter] = set()
+        self._emptied: asyncio.Event | None = None  # while stopping
         names = [house.local_domain, "localhost", "127.0.0.1"]
         self._certificates = Certificates(house.home / "config" / "tls", names)
         self._gauge = metrics.CONNECTIONS.labels("smtp")
@@ -84,6 +88,13 @@ class SmtpService:
         return Adapter(partial(self._converse, place), tls=context, port=listener.port)
 
     async def _converse(self, place: Place, adapter: Adapter) -> None:
+        try:
+            await self._admit(place, adapter)
+        except Exception:  # noqa: BLE001 - the session's boundary: the client keeps its message
+            self._logs.note("error", f"a session failed: {traceback.format_exc()}")
+            adapter.hang_up(_FAILED.encode())
+
+    async def _admit(self, place: Place, adapter: Adapter) -> None:
         client = adapter.client
         exempt = is_in(client, self._house.settings[limits.exempt_ranges])
         if not self._door.enter(client, exempt=exempt):
@@ -108,6 +119,8 @@ class SmtpService:
             await conversation.run()
         finally:
             self._open.discard(adapter)
+            if self._emptied is not None and not self._open:
+                self._emptied.set()
             self._door.leave(client)
             self._gauge.dec()
 
@@ -126,8 +139,9 @@ class SmtpService:
         for adapter in list(self._open):
             if not adapter.is_busy:
                 adapter.hang_up(_STOPPING.encode())
-        deadline = asyncio.get_running_loop().time() + _DRAIN_S
-        while self._open and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.02)
+        if self._open:
+            self._emptied = asyncio.Event()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._emptied.wait(), _DRAIN_S)
         for adapter in list(self._open):
             adapter.hang_up(_STOPPING.encode())

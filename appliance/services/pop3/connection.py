@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import traceback
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
 from appliance.database.errors import DatabaseError
@@ -28,6 +28,7 @@ from appliance.runtime import steps
 from appliance.runtime.logs import Exchange
 from appliance.services.pop3.maildrop import InboxMaildrop
 from appliance.settings import auth
+from appliance.store.message import Message
 
 if TYPE_CHECKING:
     from appliance.services.pop3.service import Pop3Service
@@ -111,7 +112,7 @@ class Pop3Connection(asyncio.Protocol):
         """Answer what has been sent, then close (RFC 1939 §3: without QUIT nothing is deleted)."""
         return self._task is not None and not self._listener.tls
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio's
         """Let the maildrop go."""
         self._transport = None
         if self._writable is not None:
@@ -195,11 +196,11 @@ class Pop3Connection(asyncio.Protocol):
         )
         self._send(event, octets, size, response="+OK")
 
-    def _read(self, number: int) -> Any:
+    def _read(self, number: int) -> Message | None:
         assert self._maildrop is not None
         return self._maildrop.message(number, self._service.house.store)
 
-    async def _stream(self, event: Event, chunks: Any, octets: int, size: int) -> None:
+    async def _stream(self, event: Event, chunks: Iterator[bytes], octets: int, size: int) -> None:
         """Send a large message as fast as the client reads it."""
         writer = DataWriter()
         self._send(event, retr_header(octets), size)

@@ -1,7 +1,7 @@
 """A mailbox's Inbox as one POP3 session sees it.
 
-Login, STAT and QUIT need the folder's counters only; the listing is loaded by the first command that
-needs it, and kept for later sessions as long as the folder has not changed.
+Login, STAT and QUIT need the folder's counters only; the listing is loaded by the first command
+that needs it, and kept for later sessions as long as the folder has not changed.
 
 Standards: RFC 1939 §5, §7 (unique-ids).
 Owns: listings of recently read folders. Failure: `StoreBusy` (temporary).

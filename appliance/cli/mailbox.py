@@ -1,0 +1,163 @@
+"""`posthouse mailbox`: mailboxes (manual §5.5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from appliance.cli import options, output
+from appliance.cli.command import VerbGroup
+from appliance.cli.session import Session
+from appliance.directory.records import Role
+
+if TYPE_CHECKING:
+    from appliance.directory.records import Mailbox
+
+
+@click.group(cls=VerbGroup)
+def mailbox() -> None:
+    """Mailboxes: who can log in and keep mail."""
+
+
+def _to_dict(found: Mailbox) -> dict[str, Any]:
+    return {
+        "login": found.login,
+        "name": found.name,
+        "postoffice": found.postoffice,
+        "role": found.role.value,
+        "enabled": found.enabled,
+        "created_at": output.to_iso(found.created_at),
+    }
+
+
+@mailbox.command(
+    example="""
+    posthouse mailbox create alice@example --password-stdin <password.txt
+    posthouse mailbox create alice@example --role ADMIN --password-stdin <password.txt
+    """
+)
+@click.argument("login")
+@click.option(
+    "--role",
+    type=click.Choice(Role, case_sensitive=False),
+    default=Role.USER,
+    show_default=True,
+    help="An ADMIN may use web administration.",
+)
+@options.password_stdin
+@click.pass_obj
+def create(session: Session, *, login: str, role: Role, password_stdin: bool) -> None:
+    """Create a mailbox with an address in every domain of its post office.
+
+    LOGIN is mailbox@postoffice; it can't be changed later.
+    """
+    from appliance.operations.addresses import ListAddresses
+    from appliance.operations.mailboxes import CreateMailbox
+
+    password = options.read_password(login, from_stdin=password_stdin)
+    made = session.perform(CreateMailbox(mailbox=login, password=password, role=role))
+    addresses = [each.address for each in session.ask(ListAddresses(mailbox=made.login))]
+    where = ", ".join(addresses) or "no address yet: the post office has no domain"
+    click.echo(f"Mailbox {made.login} created ({where}).")
+
+
+@mailbox.command("list", example="posthouse mailbox list --postoffice example --json")
+@options.of_postoffice
+@options.as_json
+@click.pass_obj
+def list_all(session: Session, *, postoffice: str, as_json: bool) -> None:
+    """List the mailboxes of a post office, or all."""
+    from appliance.operations.mailboxes import ListMailboxes
+
+    output.print_list(
+        session.ask(ListMailboxes(postoffice=postoffice)),
+        {
+            "login": lambda each: each.login,
+            "role": lambda each: each.role.value,
+            "state": lambda each: output.enabled(value=each.enabled),
+            "created": lambda each: output.local(each.created_at),
+        },
+        to_dict=_to_dict,
+        as_json=as_json,
+        none="There is no mailbox yet; `posthouse mailbox create` makes one.",
+    )
+
+
+@mailbox.command(example="posthouse mailbox show alice@example")
+@click.argument("login")
+@options.as_json
+@click.pass_obj
+def show(session: Session, *, login: str, as_json: bool) -> None:
+    """Show a mailbox: its addresses, how many messages, how large."""
+    from appliance.operations.mailboxes import ShowMailbox
+
+    found = session.ask(ShowMailbox(mailbox=login))
+    if as_json:
+        output.print_json(
+            {
+                **_to_dict(found.mailbox),
+                "addresses": found.addresses,
+                "messages": found.messages,
+                "octets": found.octets,
+            }
+        )
+        return
+    output.print_facts(
+        {
+            "login": found.mailbox.login,
+            "role": found.mailbox.role.value,
+            "state": output.enabled(value=found.mailbox.enabled),
+            "created": output.local(found.mailbox.created_at),
+            "addresses": ", ".join(found.addresses) or "none",
+            "messages": f"{found.messages} ({output.size(found.octets)})",
+        }
+    )
+
+
+@mailbox.command(example="posthouse mailbox password alice@example --password-stdin <password.txt")
+@click.argument("login")
+@options.password_stdin
+@click.pass_obj
+def password(session: Session, *, login: str, password_stdin: bool) -> None:
+    """Set a mailbox's password."""
+    from appliance.operations.mailboxes import SetMailboxPassword
+
+    new = options.read_password(login, from_stdin=password_stdin)
+    session.perform(SetMailboxPassword(mailbox=login, password=new))
+    click.echo(f"The password of {login} is changed.")
+
+
+@mailbox.command(example="posthouse mailbox enable alice@example")
+@click.argument("login")
+@click.pass_obj
+def enable(session: Session, *, login: str) -> None:
+    """Let a suspended mailbox work again."""
+    from appliance.operations.mailboxes import EnableMailbox
+
+    session.perform(EnableMailbox(mailbox=login, enabled=True))
+    click.echo(f"Mailbox {login} is enabled.")
+
+
+@mailbox.command(example="posthouse mailbox disable alice@example")
+@click.argument("login")
+@click.pass_obj
+def disable(session: Session, *, login: str) -> None:
+    """Suspend a mailbox: no logins, and its addresses are unknown; its mail stays."""
+    from appliance.operations.mailboxes import EnableMailbox
+
+    session.perform(EnableMailbox(mailbox=login, enabled=False))
+    click.echo(f"Mailbox {login} is disabled: no logins, and its addresses are unknown.")
+
+
+@mailbox.command(example="posthouse mailbox delete alice@example")
+@click.argument("login")
+@options.yes
+@click.pass_obj
+def delete(session: Session, *, login: str, yes: bool) -> None:
+    """Delete a mailbox with its addresses and its mail. This can't be undone."""
+    from appliance.operations.mailboxes import DeleteMailbox
+
+    options.confirm(f"Delete the mailbox {login} with its addresses and mail?", yes=yes)
+    session.perform(DeleteMailbox(mailbox=login))
+    click.echo(f"Mailbox {login} deleted.")

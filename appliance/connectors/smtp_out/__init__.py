@@ -1,0 +1,1 @@
+"""The SMTP connector's sending side: from the queue to other servers."""

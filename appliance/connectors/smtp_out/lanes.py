@@ -1,0 +1,153 @@
+"""Whose turn it is: recipients in hand, by destination, so that a slow one holds up nobody.
+
+A destination is called on one connection until a session stands, then on as many as are allowed;
+and it has but a share of what is in hand, so that the claims reach the mail of others.
+
+Owns: what the sender has in hand. Never: waits, or looks at a clock.
+Failure: none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from appliance.queue.entry import Claimed
+
+MOST = 2000  # recipients in hand, some kilobytes each
+MOST_PROVEN = 100  # of a destination with which a session stands
+MOST_UNPROVEN = 20  # of any other
+MOST_RECIPIENTS = 100  # of one transaction; every host takes that many (RFC 5321 §4.5.3.1.8)
+
+Group = Sequence[Claimed]  # of one message, for one transaction
+
+
+class Lane:
+    """What is in hand for one destination.
+
+    Attributes:
+        key: the destination's domain; empty for the smart host.
+        waiting: recipients not being sent yet, by message, in their order.
+        workers: connections in use.
+        proven: a session came about.
+        held: recipients in hand, those being sent included.
+    """
+
+    __slots__ = ("held", "key", "proven", "waiting", "workers")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.waiting: dict[str, list[Claimed]] = {}
+        self.workers = 0
+        self.proven = False
+        self.held = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has its share."""
+        return self.held >= (MOST_PROVEN if self.proven else MOST_UNPROVEN)
+
+
+class Lanes:
+    """All that is in hand."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._lanes: dict[str, Lane] = {}
+        self._in_hand: dict[tuple[str, int], Claimed] = {}
+        self.workers = 0
+
+    @property
+    def in_hand(self) -> frozenset[tuple[str, int]]:
+        """What is in hand at this moment: entry ids with recipients' numbers."""
+        return frozenset(self._in_hand)
+
+    @property
+    def claimed(self) -> list[Claimed]:
+        """The recipients in hand."""
+        return list(self._in_hand.values())
+
+    @property
+    def room(self) -> int:
+        """How many more recipients can be taken in hand."""
+        return MOST - len(self._in_hand)
+
+    def full(self) -> list[str]:
+        """Return the destinations that have their share."""
+        return [lane.key for lane in self._lanes.values() if lane.is_full]
+
+    def add(self, key: str, claimed: Claimed) -> bool:
+        """Take a recipient in hand; False where its destination has its share already."""
+        lane = self._lanes.setdefault(key, Lane(key))
+        if lane.is_full:
+            return False
+        lane.waiting.setdefault(claimed.entry_id, []).append(claimed)
+        lane.held += 1
+        self._in_hand[claimed.entry_id, claimed.number] = claimed
+        return True
+
+    def start(self, *, most: int, most_each: int) -> tuple[Lane, Group] | None:
+        """Choose who gets the next connection, with its first message; None if nobody may.
+
+        Args:
+            most: connections in all.
+            most_each: connections of one destination.
+        """
+        if self.workers >= most:
+            return None
+        ready = (
+            lane
+            for lane in self._lanes.values()
+            if lane.waiting and lane.workers < (most_each if lane.proven else 1)
+        )
+        lane = min(ready, key=lambda lane: lane.workers, default=None)
+        if lane is None:
+            return None
+        lane.workers += 1
+        self.workers += 1
+        return lane, self.take(lane)
+
+    def take(self, lane: Lane) -> Group:
+        """Take a destination's next message; empty when none waits."""
+        for entry_id, recipients in lane.waiting.items():
+            group, rest = recipients[:MOST_RECIPIENTS], recipients[MOST_RECIPIENTS:]
+            if rest:
+                lane.waiting[entry_id] = rest
+            else:
+                del lane.waiting[entry_id]
+            return group
+        return []
+
+    def take_all(self, lane: Lane) -> Group:
+        """Take everything that waits for a destination."""
+        found = [claimed for recipients in lane.waiting.values() for claimed in recipients]
+        lane.waiting.clear()
+        return found
+
+    def put_back(self, lane: Lane, group: Group) -> None:
+        """Let a message wait again, before the others."""
+        entry_id = group[0].entry_id
+        same = [*group, *lane.waiting.pop(entry_id, ())]
+        lane.waiting = {entry_id: same, **lane.waiting}
+
+    def others_wait(self, *, most: int) -> bool:
+        """Whether some destination has mail and no connection, and none is left for it."""
+        return self.workers >= most and any(
+            lane.waiting and not lane.workers for lane in self._lanes.values()
+        )
+
+    def drop(self, lane: Lane, group: Iterable[Claimed]) -> None:
+        """Let recipients go: they are marked, or are to be claimed again."""
+        for claimed in group:
+            if self._in_hand.pop((claimed.entry_id, claimed.number), None) is not None:
+                lane.held -= 1
+        self._forget(lane)
+
+    def end(self, lane: Lane) -> None:
+        """Note that a connection has ended."""
+        lane.workers -= 1
+        self.workers -= 1
+        self._forget(lane)
+
+    def _forget(self, lane: Lane) -> None:
+        if not lane.held and not lane.workers:
+            self._lanes.pop(lane.key, None)

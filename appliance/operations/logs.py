@@ -1,0 +1,37 @@
+"""Where the services' logs lie (manual §8.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.operations.house import House
+from appliance.operations.operation import Invalid, Question
+from appliance.rules.access import Permission
+
+_SERVICES = ("SMTP", "POP", "MTA")
+_KINDS = {"activity": "{}-Activity-*.log", "debug": "{}-Debug-*.log", "w3c": "ex*.log"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindLogs(Question[list[Path]]):
+    """The files of one log.
+
+    Attributes:
+        service: SMTP, POP or MTA.
+        kind: activity, debug or w3c.
+    """
+
+    name = "logs.find"
+    permission = Permission.SERVER_READ
+    service: str
+    kind: str
+
+    def answer(self, house: House) -> list[Path]:
+        """Return them, the newest last."""
+        if self.service not in _SERVICES:
+            raise Invalid(f"{self.service!r} has no logs; one of {', '.join(_SERVICES)} has")
+        if self.kind not in _KINDS:
+            raise Invalid(f"{self.kind!r} is no kind of log; one of {', '.join(_KINDS)} is")
+        found = (house.home / "logs" / self.service).glob(_KINDS[self.kind].format(self.service))
+        return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))

@@ -1,0 +1,67 @@
+"""The server as `make kills` runs it: `posthouse` with a gate at each labelled step.
+
+The gate ends the process that passes the step named in `KILL_FILE`, once. With `BREAK=early-answer`
+the writer answers its callers before the commit, to show that the count notices.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+
+from appliance.cli.main import main
+from appliance.database import writer
+from appliance.runtime import steps
+
+
+class Gate:
+    """Ends this process at an armed step."""
+
+    def __init__(self, armed: Path, record: Path) -> None:
+        self._armed = armed
+        self._record = record
+        self._passed: Counter[str] = Counter()
+
+    def __call__(self, label: str) -> None:
+        try:
+            wanted, _, count = self._armed.read_text(encoding="ascii").partition(" ")
+        except FileNotFoundError:
+            return
+        if wanted != label:
+            return
+        self._passed[label] += 1
+        if self._passed[label] < int(count or 1):
+            return
+        try:
+            self._armed.unlink()
+        except FileNotFoundError:  # another process was quicker
+            return
+        with self._record.open("a", encoding="ascii") as record:
+            record.write(f"{label} {os.getpid()}\n")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def answer_early() -> None:
+    """Break the writer: its callers are answered while the commit is still to come."""
+
+    def commit(self: writer.Writer, batch: list[writer._Pending]) -> None:
+        transaction = self._connect()
+        with self._engine.exclusive():
+            transaction.script(self._engine.begin)
+            for pending in batch:
+                self._run_one(transaction, pending)
+            writer._answer(batch)  # noqa: SLF001 - what is broken on purpose
+            steps.reach(self._before)
+            transaction.script("COMMIT")
+        steps.reach(self._afterwards)
+
+    writer.Writer._commit = commit  # type: ignore[method-assign] # noqa: SLF001 - the same
+
+
+if __name__ == "__main__":
+    steps.gate = Gate(Path(os.environ["KILL_FILE"]), Path(os.environ["KILL_RECORD"]))
+    if os.environ.get("BREAK") == "early-answer":
+        answer_early()
+    main()
