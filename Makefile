@@ -13,6 +13,7 @@ SEED ?= 1
 SECONDS ?= 60
 ROW ?= all
 TARGET ?=
+BREAK ?=
 export PYTHON
 
 BIN := .venv/bin
@@ -23,7 +24,7 @@ BIN := .venv/bin
 TEST_PACKAGES := curl fetchmail libnet-ssleay-perl postgresql procps swaks util-linux
 
 # The layers that need no daemon run first, on every core; the others follow, in this order.
-FAST_LAYERS := $(wildcard tests/unit tests/property tests/dialogs)
+FAST_LAYERS := $(wildcard tests/unit tests/property tests/dialogs tests/contract)
 SLOW_LAYERS := $(wildcard tests/integration tests/browser tests/appliance)
 
 SHELL_SCRIPTS = .ci/run $$(find . \( -path ./.venv -o -path ./.git -o -path ./.cache -o -path ./var \
@@ -68,8 +69,8 @@ bench: setup ## measure against peers; ROW=list names the rows, ROW=name runs on
 	@$(BIN)/python tests/performance/bench.py --row "$(ROW)"
 
 .PHONY: kills
-kills: setup ## kill a daemon N=20 times under load, by SEED=1, and count the mail
-	@$(BIN)/python tests/kills/kills.py --n "$(N)" --seed "$(SEED)"
+kills: setup ## kill services N=20 times under load, by SEED=1, and count the mail
+	@$(BIN)/python tests/kills/kills.py --n "$(N)" --seed "$(SEED)" --break "$(BREAK)"
 
 .PHONY: fuzz
 fuzz: setup ## fuzz a parser: TARGET=smtp_command SECONDS=60

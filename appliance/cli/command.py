@@ -1,4 +1,4 @@
-"""What the `posthouse` command is made of: nouns that load when they are named, verbs with examples.
+"""What the `posthouse` command is made of: nouns loaded when named, verbs with examples.
 
 Owns: nothing. Never: imports a noun's module before somebody names it.
 """
@@ -45,7 +45,7 @@ class VerbGroup(click.Group):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - click's own
         """Take click's arguments."""
-        super().__init__(*args, subcommand_metavar="VERB ...", **kwargs)
+        super().__init__(*args, **{"subcommand_metavar": "VERB ...", **kwargs})
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
         """Return the verbs: make, look, change, delete; not by the alphabet."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
 from appliance.cli.failure import Failed
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _MAX_LINE = 8192
 
@@ -21,7 +24,7 @@ password_stdin = click.option(
 of_postoffice = click.option("--postoffice", metavar="NAME", default="", help="Only of this one.")
 
 
-def at_most(number: int) -> Any:  # noqa: ANN401 - click's decorator
+def at_most(number: int) -> Callable[[F], F]:
     """Return the option that bounds a list."""
     return click.option(
         "--most",
@@ -36,12 +39,7 @@ def at_most(number: int) -> Any:  # noqa: ANN401 - click's decorator
 class _MessageId(click.ParamType[str]):
     name = "id"
 
-    def convert(
-        self,
-        value: Any,
-        param: click.Parameter | None,
-        ctx: click.Context | None,  # noqa: ANN401, ARG002 - click's interface
-    ) -> str:
+    def convert(self, value: Any, param: object, ctx: object) -> str:  # noqa: ANN401, ARG002 - click's interface
         return str(value).strip().upper()
 
 

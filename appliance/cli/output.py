@@ -1,7 +1,7 @@
-"""What a command prints: tables on a terminal, aligned text elsewhere, one JSON document on request.
+"""What a command prints: tables on a terminal, aligned text elsewhere, or one JSON document.
 
-Text from mail and from other servers is shown without control characters: a subject must not be able
-to move the cursor of whoever looks at it.
+Text from mail and from other servers is shown without control characters: a subject must not be
+able to move the cursor of whoever looks at it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def print_json(value: object) -> None:
 
 
 def print_list(
-    items: Sequence[T],
+    items: list[T],
     columns: Mapping[str, Callable[[T], object]],
     *,
     to_dict: Callable[[T], dict[str, Any]],

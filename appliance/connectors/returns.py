@@ -147,7 +147,7 @@ class Returns:
         for each in relayed:
             reply = each.reason.reply or Reply(250, "2.0.0", "")
             written.marks.append(Finished(each.claimed, State.DONE, _line(each.remote_mta, reply)))
-            self._note(written, Kind.RELAYED, "info", each.claimed, each.reason.text, each.reason)
+            self._note(written, Kind.RELAYED, each.claimed, each.reason.text, each.reason)
             notify = each.claimed.recipient.notify
             if not each.reports_delivery and notify is not None and Notify.SUCCESS in notify:
                 status = DeliveryStatus.from_reply(reply, remote_mta=each.remote_mta)
@@ -173,7 +173,7 @@ class Returns:
         status = _line(failure.remote_mta, reason.reply) or reason.text
         written.marks.append(Rescheduled(claimed, verdict.due_at, status))
         text = f"{_told(failure)} {verdict.reason.text}"
-        self._note(written, Kind.DEFERRED, "info", claimed, text, reason)
+        self._note(written, Kind.DEFERRED, claimed, text, reason)
         if verdict.notify and not self._silence(claimed, Notify.DELAY):
             delayed.append(Told(claimed, _status(Action.delayed, failure), reason.text))
 
@@ -200,7 +200,7 @@ class Returns:
             kept = " A copy is in bad mail." if each.is_kept else ""
             text = f"given up: {each.told.text}{said}{told}{kept}"
             written.marks.append(Finished(claimed, State.FAILED, text))
-            self._note(written, Kind.FAILED, "warning", claimed, text, each.reason)
+            self._note(written, Kind.FAILED, claimed, text, each.reason)
         self._tell(Action.failed, [each.told for each in given_up if not each.silence], written)
 
     def _keep(self, given_up: Sequence[_GivenUp], now_us: int) -> None:
@@ -261,8 +261,9 @@ class Returns:
         return content
 
     def _note(
-        self, written: _Written, kind: Kind, level: str, claimed: Claimed, text: str, reason: Reason
+        self, written: _Written, kind: Kind, claimed: Claimed, text: str, reason: Reason
     ) -> None:
+        level = "warning" if kind is Kind.FAILED else "info"
         written.events.append(self._event(written, kind, claimed, text, reason))
         written.lines.append((level, claimed, f"{claimed.recipient.address}: {text}", reason))
         written.counts.append(kind.value)

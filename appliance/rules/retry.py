@@ -33,7 +33,7 @@ class GiveUp:
 
 
 def after_failure(
-    *, attempts: int, accepted_at: int, now: int, settings: Snapshot
+    *, attempts: int, accepted_at: int, now: int, settings: Snapshot, is_choice: bool = False
 ) -> Again | GiveUp:
     """Decide after a temporary failure.
 

@@ -27,6 +27,7 @@ from load import Ledger, Reader, Sender, Sink, drain
 
 from appliance.runtime.steps import STEPS
 
+_GATED = Path(__file__).with_name("gated.py")
 _POSTHOUSE = Path(sys.executable).with_name("posthouse")
 _MAILBOXES = 5
 _SENDERS = 6
@@ -53,7 +54,7 @@ class Server:
         self._log = (home / "serve.log").open("wb")
         self._process = subprocess.Popen(
             [
-                sys.executable, str(Path(__file__).with_name("gated.py")), "--home", str(home / "home"),
+                sys.executable, str(_GATED), "--home", str(home / "home"),
                 "serve", "--demo", "--port-base", str(port_base),
             ],
             env=environment,
@@ -220,8 +221,8 @@ def _tell(ledger: Ledger, plan: list[str], done: Counter[str], *, took: float, b
                 f"{step:<24}{done[step]:>7}{acknowledged[step]:>14}{lost[step]:>7}{doubled[step]:>9}"
             )
     losses, doubles = sum(lost.values()), sum(doubled.values())
-    total = f"{'total':<24}{sum(done.values()):>7}{sum(acknowledged.values()):>14}{losses:>7}{doubles:>9}"
-    print(total)
+    everything = (sum(done.values()), sum(acknowledged.values()), losses, doubles)
+    print("{:<24}{:>7}{:>14}{:>7}{:>9}".format("total", *everything))
     print(
         f"remote copies sent again: {again}; kills in the window where that is allowed: {allowed}"
     )

@@ -44,7 +44,16 @@ class Lane:
     @property
     def is_full(self) -> bool:
         """Whether it has its share."""
-        return self.held >= (MOST_PROVEN if self.proven else MOST_UNPROVEN)
+        return self.held >= self._share
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether half of its share or less is in hand."""
+        return self.held * 2 <= self._share
+
+    @property
+    def _share(self) -> int:
+        return MOST_PROVEN if self.proven else MOST_UNPROVEN
 
 
 class Lanes:

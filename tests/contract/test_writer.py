@@ -1,0 +1,478 @@
+"""The writer: jobs share commits, fail alone or together, and nobody sees what is not committed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import insert, select
+
+from appliance.database.database import Database
+from appliance.database.errors import CommitFailed, Conflict, StoreBusy
+from appliance.database.postgresql import PostgresEngine
+from appliance.database.sqlite import SqliteEngine
+from appliance.database.statement import Statement, param
+from appliance.database.writer import Engine, Transaction
+from appliance.directory.throttle import failures
+
+_PATIENCE_S = 20
+_ADD = Statement(insert(failures))
+_KEYS = Statement(select(failures.c.key).order_by(failures.c.since))
+_KEYS_OF = Statement(select(failures.c.key).where(failures.c.key == param("wanted")))
+
+Gate = Callable[[Callable[[str], None]], None]
+
+
+def add(transaction: Transaction, key: str) -> str:
+    transaction.run(_ADD, {"key": key, "count": 1, "since": 1})
+    return key
+
+
+def keys(database: Database) -> set[str]:
+    with database.reader() as connection:
+        return {row.key for row in connection.rows(_KEYS)}
+
+
+def spoil_commit(transaction: Transaction) -> None:
+    """Do what both databases find wrong at the commit only: a deferred foreign key."""
+    for text in (
+        "CREATE TABLE parent (id INTEGER PRIMARY KEY)",
+        "CREATE TABLE child (id INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED)",
+        "INSERT INTO child VALUES (1)",
+    ):
+        transaction.script(text)
+
+
+@contextmanager
+def held_up(database: Database, *, lazy: bool = False) -> Iterator[None]:
+    """Keep the writer busy with one batch, while jobs for the next one gather."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait(_: Transaction) -> None:
+        begun.set()
+        assert go_on.wait(_PATIENCE_S)
+
+    writer = database.lazy_writer if lazy else database.writer
+    writer.post(wait)
+    assert begun.wait(_PATIENCE_S)
+    try:
+        yield
+    finally:
+        go_on.set()
+
+
+@pytest.fixture
+def commits(gate: Gate) -> list[str]:
+    """The commits since the test began."""
+    found: list[str] = []
+
+    def count(label: str) -> None:
+        if label == "state.commit.before":
+            found.append(label)
+
+    gate(count)
+    return found
+
+
+def test_jobs_of_many_threads_share_a_commit(database: Database, commits: list[str]) -> None:
+    before = len(commits)
+
+    def hand_in(name: str) -> None:
+        for number in range(10):
+            key = f"{name}.{number}"
+            database.writer.post(lambda transaction: add(transaction, key))
+
+    with held_up(database):
+        threads = [threading.Thread(target=hand_in, args=(str(each),)) for each in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(_PATIENCE_S)
+    database.writer.close()
+    assert len(keys(database)) == 80
+    assert len(commits) - before == 2  # the one that held them up, and one for all
+
+
+def test_every_caller_gets_the_result_of_its_own_job(database: Database) -> None:
+    results: dict[int, str] = {}
+
+    def call(number: int) -> None:
+        for turn in range(20):
+            key = f"{number}.{turn}"
+            assert database.transact(lambda transaction: add(transaction, key)) == key
+            results[number] = key
+
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(_PATIENCE_S)
+    assert results == {number: f"{number}.19" for number in range(8)}
+    assert len(keys(database)) == 160
+
+
+def test_batch_has_at_most_256_jobs(database: Database, commits: list[str]) -> None:
+    before = len(commits)
+    with held_up(database):
+        for number in range(600):
+            database.writer.post(lambda transaction, key=str(number): add(transaction, key))
+    database.writer.close()
+    assert len(keys(database)) == 600
+    assert len(commits) - before == 1 + 3  # 256 + 256 + 88
+
+
+def test_batch_ends_with_the_job_that_makes_it_8_mib(
+    database: Database, commits: list[str]
+) -> None:
+    before = len(commits)
+    with held_up(database):
+        for number in range(5):
+            database.writer.post(
+                lambda transaction, key=str(number): add(transaction, key), size=4 << 20
+            )
+    database.writer.close()
+    assert len(keys(database)) == 5
+    assert len(commits) - before == 1 + 3  # two, two, one
+
+
+def test_failing_job_rolls_back_alone_and_gets_its_own_error(database: Database) -> None:
+    def fail(transaction: Transaction) -> None:
+        add(transaction, "half-done")
+        raise LookupError("its own error")
+
+    async def together() -> list[str | None | BaseException]:
+        with held_up(database):
+            futures = [
+                database.commit(lambda transaction: add(transaction, "before")),
+                database.commit(fail),
+                database.commit(lambda transaction: add(transaction, "after")),
+            ]
+        return await asyncio.gather(*futures, return_exceptions=True)
+
+    first, error, last = asyncio.run(together())
+    assert (first, last) == ("before", "after")
+    assert isinstance(error, LookupError)
+    assert str(error) == "its own error"
+    assert keys(database) == {"before", "after"}
+
+
+def test_row_that_is_there_already_is_a_conflict_for_its_caller_alone(database: Database) -> None:
+    database.transact(lambda transaction: add(transaction, "taken"))
+
+    async def together() -> list[str | BaseException]:
+        with held_up(database):
+            futures = [database.commit(lambda tx, key=key: add(tx, key)) for key in ("a", "taken")]
+        return await asyncio.gather(*futures, return_exceptions=True)
+
+    fine, error = asyncio.run(together())
+    assert fine == "a"
+    assert isinstance(error, Conflict)
+    assert keys(database) == {"a", "taken"}
+
+
+def test_statement_the_database_refuses_is_a_temporary_error_for_its_caller(
+    database: Database,
+) -> None:
+    with pytest.raises(StoreBusy):
+        database.transact(lambda transaction: transaction.script("SELECT nonsense FROM nowhere"))
+    database.transact(lambda transaction: add(transaction, "later"))
+    assert keys(database) == {"later"}
+
+
+def test_failed_commit_is_told_to_every_caller_and_nothing_is_visible(database: Database) -> None:
+    async def together() -> list[str | None | BaseException]:
+        with held_up(database):
+            futures = [
+                database.commit(lambda transaction: add(transaction, "before")),
+                database.commit(spoil_commit),
+                database.commit(lambda transaction: add(transaction, "after")),
+            ]
+        return await asyncio.gather(*futures, return_exceptions=True)
+
+    errors = asyncio.run(together())
+    assert [type(error) for error in errors] == [CommitFailed] * 3
+    assert keys(database) == set()
+
+
+def test_failed_commit_is_told_to_a_waiting_thread(database: Database) -> None:
+    with pytest.raises(CommitFailed):
+        database.transact(spoil_commit)
+
+
+def test_writer_goes_on_after_a_failed_commit(database: Database) -> None:
+    with pytest.raises(CommitFailed):
+        database.transact(spoil_commit)
+    assert database.transact(lambda transaction: add(transaction, "next")) == "next"
+    assert keys(database) == {"next"}
+
+
+def test_error_just_before_the_commit_fails_the_batch(database: Database, gate: Gate) -> None:
+    def fail(label: str) -> None:
+        if label == "state.commit.before":
+            raise OSError("no space left on device")
+
+    gate(fail)
+    with pytest.raises(CommitFailed, match="no space left"):
+        database.transact(lambda transaction: add(transaction, "lost"))
+    gate(lambda label: None)
+    assert keys(database) == set()
+
+
+def test_action_after_the_commit_finds_the_change_committed(database: Database) -> None:
+    seen: list[set[str]] = []
+
+    def job(transaction: Transaction) -> None:
+        transaction.after_commit(lambda: seen.append(keys(database)))
+        add(transaction, "row")
+        assert seen == []
+
+    database.transact(job)
+    assert seen == [{"row"}]
+
+
+def test_actions_of_a_failed_job_are_not_done(database: Database) -> None:
+    done: list[str] = []
+
+    def fail(transaction: Transaction) -> None:
+        transaction.after_commit(lambda: done.append("failed"))
+        raise LookupError
+
+    def succeed(transaction: Transaction) -> None:
+        transaction.after_commit(lambda: done.append("succeeded"))
+
+    with pytest.raises(LookupError):
+        database.transact(fail)
+    database.transact(succeed)
+    assert done == ["succeeded"]
+
+
+def test_no_action_is_done_after_a_failed_commit(database: Database) -> None:
+    done: list[str] = []
+
+    def job(transaction: Transaction) -> None:
+        transaction.after_commit(lambda: done.append("done"))
+        spoil_commit(transaction)
+
+    with pytest.raises(CommitFailed):
+        database.transact(job)
+    database.transact(lambda transaction: add(transaction, "next"))
+    assert done == []
+
+
+def test_action_that_fails_is_logged_and_the_others_are_done(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    done: list[str] = []
+
+    def job(transaction: Transaction) -> str:
+        transaction.after_commit(lambda: done.append("first"))
+        transaction.after_commit(lambda: int("no number"))
+        transaction.after_commit(lambda: done.append("last"))
+        return "committed"
+
+    assert database.transact(job) == "committed"
+    assert done == ["first", "last"]
+    assert "an action after a commit failed" in caplog.text
+
+
+def test_future_is_resolved_after_the_commit(database: Database) -> None:
+    async def wait() -> set[str]:
+        assert await database.commit(lambda transaction: add(transaction, "row")) == "row"
+        return keys(database)
+
+    assert asyncio.run(wait()) == {"row"}
+
+
+def test_commit_goes_on_when_its_caller_is_cancelled(database: Database) -> None:
+    async def give_up() -> str:
+        with held_up(database):
+            future = database.commit(lambda transaction: add(transaction, "kept"))
+            future.cancel()
+        return await database.commit(lambda transaction: add(transaction, "next"))
+
+    assert asyncio.run(give_up()) == "next"
+    assert keys(database) == {"kept", "next"}
+
+
+def test_commit_goes_on_when_its_event_loop_has_ended(database: Database) -> None:
+    async def leave() -> None:
+        database.commit(lambda transaction: add(transaction, "kept"))
+
+    with held_up(database):
+        asyncio.run(leave())
+    database.writer.close()
+    assert keys(database) == {"kept"}
+
+
+def test_error_of_a_job_that_nobody_waits_for_is_logged(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    database.writer.post(lambda transaction: int("no number"))
+    database.writer.close()
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    assert "no number" in caplog.text
+
+
+def test_close_finishes_what_was_handed_in_and_the_next_job_opens_again(
+    database: Database,
+) -> None:
+    with held_up(database):
+        for number in range(20):
+            database.writer.post(lambda transaction, key=str(number): add(transaction, key))
+    database.writer.close()
+    assert len(keys(database)) == 20
+    database.writer.close()  # twice is once
+    database.transact(lambda transaction: add(transaction, "again"))
+    assert len(keys(database)) == 21
+
+
+def test_release_ends_the_threads_and_the_database_opens_when_it_is_needed(
+    database: Database,
+) -> None:
+    database.transact(lambda transaction: add(transaction, "durable"))
+    database.transact(lambda transaction: add(transaction, "lazy"), lazy=True)
+    database.release()
+    assert not [thread for thread in threading.enumerate() if thread.name == "writer"]
+    assert keys(database) == {"durable", "lazy"}
+    database.transact(lambda transaction: add(transaction, "again"))
+
+
+def test_readers_see_nothing_uncommitted(database: Database) -> None:
+    def job(transaction: Transaction) -> set[str]:
+        add(transaction, "uncommitted")
+        assert transaction.value(_KEYS_OF, {"wanted": "uncommitted"}) == "uncommitted"
+        return keys(database)
+
+    assert database.transact(job) == set()
+    assert keys(database) == {"uncommitted"}
+
+
+def test_snapshot_sees_one_moment_and_the_next_reader_the_present(database: Database) -> None:
+    with database.reader(snapshot=True) as connection:
+        assert connection.rows(_KEYS) == []
+        database.transact(lambda transaction: add(transaction, "later"))
+        assert connection.rows(_KEYS) == []
+    assert keys(database) == {"later"}
+
+
+def test_snapshot_ends_with_an_error_inside_it(database: Database) -> None:
+    with pytest.raises(LookupError), database.reader(snapshot=True):
+        raise LookupError
+    database.transact(lambda transaction: add(transaction, "later"))
+    assert keys(database) == {"later"}
+
+
+def test_reader_cannot_write(database: Database) -> None:
+    with pytest.raises(StoreBusy), database.reader() as connection:
+        connection.run(_ADD, {"key": "row", "count": 1, "since": 1})
+    assert keys(database) == set()
+
+
+def test_readers_in_many_threads_have_connections_of_their_own(database: Database) -> None:
+    database.transact(lambda transaction: add(transaction, "row"))
+    together = threading.Barrier(12, timeout=_PATIENCE_S)
+    found: list[set[str]] = []
+
+    def read() -> None:
+        with database.reader() as connection:
+            together.wait()
+            found.append({row.key for row in connection.rows(_KEYS)})
+
+    threads = [threading.Thread(target=read) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(_PATIENCE_S)
+    assert found == [{"row"}] * 12
+
+
+def test_lazy_and_durable_writer_of_one_process_lose_nothing(database: Database) -> None:
+    def write(name: str, *, lazy: bool) -> None:
+        for number in range(100):
+            key = f"{name}.{number}"
+            database.transact(lambda transaction: add(transaction, key), lazy=lazy)
+
+    threads = [
+        threading.Thread(target=write, args=(name,), kwargs={"lazy": name.startswith("lazy")})
+        for name in ("lazy", "durable", "lazy too", "durable too")
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(_PATIENCE_S)
+    assert len(keys(database)) == 400
+
+
+def test_unreachable_database_is_a_temporary_error(dialect: str, tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    engine: Engine = SqliteEngine(nowhere / "state.db")
+    if dialect == "postgresql":
+        engine = PostgresEngine(f"postgresql://nobody@/nothing?host={nowhere}")
+    database = Database(engine, name="state")
+    with pytest.raises(StoreBusy):
+        database.transact(lambda transaction: None)
+    with pytest.raises(StoreBusy), database.reader():
+        pass
+    with pytest.raises(StoreBusy):
+        asyncio.run(_await_commit(database))
+    database.release()
+
+
+async def _await_commit(database: Database) -> None:
+    await database.commit(lambda transaction: None)
+
+
+class TestServerThatHangsUp:
+    """PostgreSQL ends a connection: a restart, a failover."""
+
+    @pytest.fixture
+    def database(self, postgresql: str) -> Iterator[Database]:
+        database = Database(PostgresEngine(postgresql), name="state")
+        yield database
+        database.release()
+
+    @pytest.fixture
+    def hang_up(self, postgresql: str) -> Callable[[], None]:
+        def end_all() -> None:
+            with psycopg.connect(postgresql, autocommit=True) as connection:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+
+        return end_all
+
+    def test_job_on_a_lost_connection_fails_and_the_next_one_connects_again(
+        self, database: Database, hang_up: Callable[[], None]
+    ) -> None:
+        database.transact(lambda transaction: add(transaction, "before"))
+        hang_up()
+        with pytest.raises((StoreBusy, CommitFailed)):
+            database.transact(lambda transaction: add(transaction, "lost"))
+        database.transact(lambda transaction: add(transaction, "after"))
+        assert keys(database) == {"before", "after"}
+
+    @pytest.mark.parametrize("snapshot", [False, True])
+    def test_read_on_a_lost_connection_fails_and_the_next_one_connects_again(
+        self, database: Database, hang_up: Callable[[], None], snapshot: bool
+    ) -> None:
+        database.transact(lambda transaction: add(transaction, "row"))
+        assert keys(database) == {"row"}
+        hang_up()
+        with pytest.raises(StoreBusy), database.reader(snapshot=snapshot) as connection:
+            connection.rows(_KEYS)
+        assert keys(database) == {"row"}
+
+    def test_connection_lost_inside_a_snapshot_is_a_temporary_error(
+        self, database: Database, hang_up: Callable[[], None]
+    ) -> None:
+        with pytest.raises(StoreBusy), database.reader(snapshot=True) as connection:
+            connection.rows(_KEYS)
+            hang_up()
+        assert keys(database) == set()
