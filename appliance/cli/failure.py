@@ -58,10 +58,13 @@ def _expected(error: Exception) -> str | None:
         return f"{where}{error.strerror or error}"
     from appliance.database.errors import DatabaseError
     from appliance.directory.sealing import SealError
+    from appliance.net.listeners import ListenError
     from appliance.operations.house import HomeError
     from appliance.operations.operation import OperationError
     from appliance.runtime.supervisor import StartFailed
     from appliance.settings.setting import SettingsError
 
-    known = (OperationError, DatabaseError, HomeError, SealError, SettingsError, StartFailed)
+    known = (
+        OperationError, DatabaseError, HomeError, SealError, SettingsError, ListenError, StartFailed,
+    )  # fmt: skip
     return str(error) if isinstance(error, known) else None

@@ -199,9 +199,9 @@ class FixedResolver:
         errors: Mapping[str, ResolverError] | None = None,
     ) -> None:
         """Take the answers by name; a name in `errors` fails whatever is asked of it."""
-        self._mx = mx or {}
-        self._addresses = addresses or {}
-        self._errors = errors or {}
+        self._mx = {} if mx is None else mx
+        self._addresses = {} if addresses is None else addresses
+        self._errors = {} if errors is None else errors
         self.asked: list[str] = []
 
     async def mx(self, domain: str) -> list[Mx]:

@@ -177,6 +177,7 @@ class House:
     def close(self) -> None:
         """Close all databases; parts open again when used."""
         self.databases.release()
+        self.ringer.close()
         for part in ("directory", "live", "throttle", "journey", "queue", "store"):
             self.__dict__.pop(part, None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 
 from appliance.journey.event import Event
@@ -120,11 +121,12 @@ class ExplainDelivery(Question[list[Reason]]):
                     f"nobody can log in as {self.login!r}: no such mailbox, or it is disabled"
                 )
         try:
-            judged = judge_recipient(
-                house, recipient, client=self.client, login=self.login, reverse_path=sender
-            )
+            ipaddress.ip_address(self.client)
         except ValueError:
             raise Invalid(f"{self.client!r} is not an IP address, such as 192.0.2.1") from None
+        judged = judge_recipient(
+            house, recipient, client=self.client, login=self.login, reverse_path=sender
+        )
         found.append(judged)
         if judged.accepted:
             way = route(house, recipient, hops=1)

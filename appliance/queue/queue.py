@@ -384,13 +384,27 @@ class Queue:
 
         An entry goes when all its recipients are finished. Lazily for local deliveries, which the
         store remembers until the entry is gone; durably for what another server has taken and for
-        what is given up, which nothing else remembers.
+        what is given up, which nothing else remembers, and for large contents, whose files are
+        unlinked.
 
         Args:
             marks: what became of them.
             notices: delivery status notifications, accepted in the same commit.
             durable: wait for the disk.
         """
+        if durable:
+            self._mark(marks, notices, lazy=False)
+            return
+        filed = [mark for mark in marks if _is_filed(mark)]
+        if filed:
+            self._mark(filed, (), lazy=False)
+        if len(filed) < len(marks):
+            rest = [mark for mark in marks if not _is_filed(mark)]
+            self._mark(rest, notices, lazy=True)
+
+    def _mark(
+        self, marks: Collection[Mark], notices: Collection[Submission], *, lazy: bool
+    ) -> None:
         goes_out = any(isinstance(m, Routed) and m.connector is Connector.SMTP for m in marks)
 
         def job(transaction: Transaction) -> None:
@@ -402,8 +416,7 @@ class Queue:
                 notify(transaction, "sender")
                 transaction.after_commit(self._wake_sender)
 
-        needs_disk = durable or any(_is_filed(mark) for mark in marks)
-        self.database.transact(job, lazy=not needs_disk)
+        self.database.transact(job, lazy=lazy)
 
     def _prepare(
         self,

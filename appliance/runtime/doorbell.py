@@ -92,3 +92,9 @@ class Ringer:
                         Path(path).unlink(missing_ok=True)
                     if error.errno in (errno.ECONNREFUSED, errno.ENOENT):
                         self._scanned_at = float("-inf")
+
+    def close(self) -> None:
+        """Close the socket that rings; the next ring opens another."""
+        if self._socket is not None and self._pid == os.getpid():
+            self._socket.close()
+        self._socket, self._pid = None, 0

@@ -22,9 +22,9 @@ from appliance.runtime.process import die_with_parent
 
 _READY_S = 30.0
 _STOP_S = 10.0
-_STEADY_S = 10.0  # a child that lived so long starts again at once
+_STEADY_S = 2.0  # a child that lived so long starts again at once
 _MAX_BACKOFF_S = 30.0
-_BACKOFF_AFTER = 5  # quick deaths
+_BACKOFF_AFTER = 20  # quick deaths in a row
 
 Body = Callable[[Callable[[], None]], None]
 

@@ -30,8 +30,8 @@ from appliance.runtime.steps import STEPS
 _GATED = Path(__file__).with_name("gated.py")
 _POSTHOUSE = Path(sys.executable).with_name("posthouse")
 _MAILBOXES = 5
-_SENDERS = 6
-_ARMED_S = 20.0
+_SENDERS = 4
+_ARMED_S = 40.0
 _SETTLE_S = 120.0
 # A process that ends after the remote host's answer sends again: RFC 1047's window, told apart.
 _REMOTE_MAY_DOUBLE = "sender.sent"
@@ -137,7 +137,7 @@ def _kill(server: Server, step: str, chooser: random.Random) -> bool:
     """Arm a step and wait until a process has ended there."""
     before = server.kills()
     draft = server.armed.with_suffix(".new")
-    draft.write_text(f"{step} {chooser.randint(1, 3)}", encoding="ascii")
+    draft.write_text(f"{step} {chooser.randint(1, 15)}", encoding="ascii")
     draft.replace(server.armed)
     deadline = time.monotonic() + _ARMED_S
     while server.kills() == before and time.monotonic() < deadline:

@@ -20,6 +20,7 @@ from aiosmtpd.controller import Controller
 
 _ID = re.compile(rb"X-Kill-Id: (\S+)")
 _TIMEOUT_S = 15.0
+_PAUSE_S = 0.005  # between messages: the load, not the backlog, is wanted
 _LARGE = 200 << 10
 REMOTE = "sink.example"
 
@@ -87,7 +88,7 @@ class Sender(threading.Thread):
     ) -> None:
         super().__init__(daemon=True)
         self._ledger = ledger
-        self._stop = stop
+        self._ended = stop
         self._random = random.Random(seed)
         self._port = port
         self._login = login
@@ -97,7 +98,7 @@ class Sender(threading.Thread):
     def run(self) -> None:
         number = 0
         client: smtplib.SMTP | None = None
-        while not self._stop.is_set():
+        while not self._ended.is_set():
             number += 1
             message_id = f"{self._name}-{number}"
             recipients = self._random.sample(self._mailboxes, self._random.choice((1, 1, 1, 2, 3)))
@@ -113,9 +114,10 @@ class Sender(threading.Thread):
                 if client is not None:
                     client.close()
                 client = None
-                self._stop.wait(0.02)  # the service is starting again
+                self._ended.wait(0.02)  # the service is starting again
             else:
                 self._ledger.acknowledge(message_id, recipients)
+            self._ended.wait(_PAUSE_S)
         if client is not None:
             client.close()
 
@@ -141,11 +143,11 @@ class Reader(threading.Thread):
     ) -> None:
         super().__init__(daemon=True)
         self._ledger = ledger
-        self._stop = stop
+        self._ended = stop
         self._account = (port, login, password, address)
 
     def run(self) -> None:
-        while not self._stop.wait(0.05):
+        while not self._ended.wait(0.05):
             try:
                 read_all(self._ledger, *self._account, most=20)
             except (OSError, poplib.error_proto, EOFError):

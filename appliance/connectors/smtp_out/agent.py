@@ -1,4 +1,4 @@
-"""The SMTP sender: takes what is due for other servers, and sees that every destination has its turn.
+"""The SMTP sender: takes what is due for other servers, and gives every destination its turn.
 
 Standards: RFC 5321 §4.5.4.1. Manual §6.2 (send threads, time-outs).
 Owns: the sender's lock on SQLite; its connections.
@@ -31,7 +31,6 @@ from appliance.runtime.doorbell import Doorbell
 from appliance.runtime.logs import Logs
 from appliance.settings import smarthost, smtp
 from appliance.settings.kinds import split_host_port
-from appliance.settings.snapshot import Snapshot
 
 _CLAIM = 256  # recipients at a time
 _POLL_S = 1.0
@@ -85,7 +84,6 @@ class Sender:
         await asyncio.to_thread(lambda: self._house.local_domain)  # may ask the DNS, once
         loop = asyncio.get_running_loop()
         loop.add_reader(bell.fileno(), self._rung, bell)
-        self._house.live.listen(self._configured)
         waiting = asyncio.create_task(self._stopped())
         leased_at = loop.time()
         ready()
@@ -158,9 +156,6 @@ class Sender:
     def _rung(self, bell: Doorbell) -> None:
         bell.drain()
         self._wake.set()
-
-    def _configured(self, _: Snapshot) -> None:
-        self._courier.forget_failures()
 
     async def _stopped(self) -> None:
         await self._stop.wait()

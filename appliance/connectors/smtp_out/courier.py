@@ -12,6 +12,7 @@ import asyncio
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 from appliance.connectors.returns import Failure, Relayed, Returns
 from appliance.connectors.smtp_out.call import call
@@ -30,6 +31,7 @@ from appliance.runtime import steps
 from appliance.runtime.clock import MICROSECONDS
 from appliance.runtime.logs import Logs
 from appliance.settings import smarthost, smtp
+from appliance.settings.setting import Setting
 from appliance.settings.snapshot import Snapshot
 
 _MOST_MESSAGES = 100  # on one connection; receivers tire of endless ones
@@ -37,11 +39,11 @@ _FAIR_MESSAGES = 10  # while others wait for a connection
 _WRITE_AGAIN_S = 1.0
 _SHARED_US = 60 * MICROSECONDS  # how long a failed call counts for what was due before it
 
-_TLS_POLICIES: dict[str, TlsPolicy] = {
-    "opportunistic": "opportunistic",
-    "required": "required",
-    "never": "never",
-}
+# What a session and a failed call depend on; when one of them changes, both are of yesterday.
+_OUTLOOK: tuple[Setting[Any], ...] = (
+    smarthost.enabled, smarthost.host, smarthost.username, smarthost.password,
+    smtp.outbound_tls, smtp.dial_ranges, smtp.dns_address, smtp.remote_port, smtp.local_domain,
+)  # fmt: skip
 _ABOUT = {"mail": "the sender", "rcpt": "the recipient", "data": "the message"}
 _INTERNAL = Reason(
     rule="internal.error",
@@ -55,6 +57,7 @@ _INTERNAL = Reason(
 class _FailedCall:
     at_us: int
     reason: Reason
+    outlook: tuple[object, ...]
 
 
 class Courier:
@@ -97,23 +100,27 @@ class Courier:
             group: its first message.
         """
         session: Session | None = None
-        version = -1
+        outlook: tuple[object, ...] = ()
         try:
             while group and not self._stop.is_set():
                 settings = self._house.settings
-                if session is not None and self._is_worn(session, settings, version):
+                if session is not None and (
+                    session.closed
+                    or session.messages >= _MOST_MESSAGES
+                    or outlook != _outlook(settings)
+                ):
                     await session.close()
                     session = None
                 if session is None:
                     if not lane.key and not settings[smarthost.enabled]:
                         group = [*group, *self._lanes.take_all(lane)]
                         return  # claimed for a smart host; they are claimed anew
-                    found = await self._call(lane, group, settings)
+                    found = await self._call(group, settings)
                     if isinstance(found, Reason):
                         group = [*group, *self._lanes.take_all(lane)]
                         await self._fail(lane, group, found)
                         return
-                    session, version, lane.proven = found, settings.version, True
+                    session, outlook, lane.proven = found, _outlook(settings), True
                     self._on_change(lane)
                 await self._send(lane, group, session)
                 self._on_change(lane)
@@ -127,10 +134,12 @@ class Courier:
             await self.settle([], [Failure(claimed, _INTERNAL) for claimed in group])
         finally:
             self._lanes.drop(lane, group)
-            if session is not None:
-                await session.close()
-            self._lanes.end(lane)
-            self._on_change(lane)
+            try:
+                if session is not None:
+                    await session.close()
+            finally:
+                self._lanes.end(lane)
+                self._on_change(lane)
 
     def shared_failure(self, key: str, claimed: Claimed) -> Reason | None:
         """Return why a recipient need not be tried: its destination was, after it became due.
@@ -142,13 +151,8 @@ class Courier:
         failed = self._failed_calls.get(key)
         if failed is None or claimed.due_at >= failed.at_us:
             return None
-        if self._house.clock.now_us() - failed.at_us > _SHARED_US:
-            return None
-        return failed.reason
-
-    def forget_failures(self) -> None:
-        """Let every destination be called again: the settings have changed."""
-        self._failed_calls.clear()
+        is_old = self._house.clock.now_us() - failed.at_us > _SHARED_US
+        return None if is_old or failed.outlook != _outlook(self._house.settings) else failed.reason
 
     async def settle(self, relayed: Sequence[Relayed], failures: Sequence[Failure]) -> None:
         """Write down what became of recipients; however long it takes, for nobody else knows."""
@@ -161,14 +165,15 @@ class Courier:
                 self._logs.note("error", text)
                 await asyncio.sleep(_WRITE_AGAIN_S)
             except Exception:  # noqa: BLE001 - what can't be explained waits for an operator
-                entries = {each.claimed.entry_id for each in (*relayed, *failures)}
+                entries = {each.claimed.entry_id for each in relayed}
+                entries |= {each.claimed.entry_id for each in failures}
                 text = f"held for an operator, its result can't be told: {traceback.format_exc()}"
                 for entry_id in entries:
                     self._logs.note("error", text, message_id=entry_id)
                     await asyncio.to_thread(Desk(self._house.queue).hold, entry_id)
                 return
 
-    async def _call(self, lane: Lane, group: Group, settings: Snapshot) -> Session | Reason:
+    async def _call(self, group: Group, settings: Snapshot) -> Session | Reason:
         """Find the destination's hosts and open a session with one of them."""
         helo = self._house.local_domain
         route = await self._router.route(group[0].destination, settings, local_domain=helo)
@@ -176,7 +181,7 @@ class Courier:
             return route
         manner = Manner(
             helo=helo,
-            tls=_TLS_POLICIES[settings[smtp.outbound_tls]],
+            tls=cast("TlsPolicy", settings[smtp.outbound_tls]),
             login=route.login,
             timeout_s=settings[smtp.remote_timeout],
         )
@@ -196,7 +201,7 @@ class Courier:
         self._failed_calls = {
             key: failed for key, failed in self._failed_calls.items() if failed.at_us > oldest
         }
-        self._failed_calls[lane.key] = _FailedCall(now_us, reason)
+        self._failed_calls[lane.key] = _FailedCall(now_us, reason, _outlook(self._house.settings))
         due = await asyncio.to_thread(self._due, group)
         await self.settle([], [Failure(claimed, reason) for claimed in due])
 
@@ -237,16 +242,13 @@ class Courier:
         still = {each: self._house.queue.still_due(each, Connector.SMTP) for each in entries}
         return [claimed for claimed in group if claimed.number in still[claimed.entry_id]]
 
-    def _is_worn(self, session: Session, settings: Snapshot, version: int) -> bool:
-        return (
-            session.closed
-            or session.messages >= _MOST_MESSAGES
-            or settings.version != version  # it may have another host now
-        )
-
     def _is_others_turn(self, session: Session) -> bool:
         most = self._house.settings[smtp.max_send]
         return session.messages >= _FAIR_MESSAGES and self._lanes.others_wait(most=most)
+
+
+def _outlook(settings: Snapshot) -> tuple[object, ...]:
+    return tuple(settings[setting] for setting in _OUTLOOK)
 
 
 def _was_over(session: Session, results: Sequence[RecipientResult]) -> bool:
