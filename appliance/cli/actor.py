@@ -8,9 +8,11 @@ Owns: the process's user and group, until the command ends. Failure: `Failed`.
 
 from __future__ import annotations
 
+import codecs
 import grp
 import os
 import pwd
+from importlib import import_module
 from pathlib import Path
 
 from appliance.cli.failure import Failed
@@ -73,9 +75,18 @@ def _in_group() -> bool:
 
 def _become(uid: int, gid: int) -> None:
     """Give up root for good: groups first, the user last."""
+    _load_late_modules()
     try:
         os.initgroups(pwd.getpwuid(uid).pw_name, gid)
     except KeyError:
         os.setgroups([gid])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
+
+
+def _load_late_modules() -> None:
+    """Load what Python loads at its first use; below /root the owner could not read it any more."""
+    for codec in ("idna", "punycode", "unicode_escape"):
+        codecs.lookup(codec)
+    for module in ("rich.console", "rich.table"):
+        import_module(module)

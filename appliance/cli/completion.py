@@ -20,7 +20,10 @@ from appliance.cli.failure import Failed
 @click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
 @click.pass_context
 def completion(context: click.Context, *, shell: str) -> None:
-    """Print a script that completes commands in your shell."""
+    """Print a script that completes commands.
+
+    Your shell reads it when it starts; the examples name the usual places.
+    """
     found = get_completion_class(shell)
     if found is None:
         raise Failed(f"there is no completion for {shell}")

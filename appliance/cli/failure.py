@@ -64,7 +64,6 @@ def _expected(error: Exception) -> str | None:
     from appliance.runtime.supervisor import StartFailed
     from appliance.settings.setting import SettingsError
 
-    known = (
-        OperationError, DatabaseError, HomeError, SealError, SettingsError, ListenError, StartFailed,
-    )  # fmt: skip
-    return str(error) if isinstance(error, known) else None
+    known = (OperationError, DatabaseError, HomeError, SealError, SettingsError)
+    daemons = (ListenError, StartFailed)
+    return str(error) if isinstance(error, known + daemons) else None

@@ -39,7 +39,7 @@ NOUNS = {
         (_SERVER, "revision", "revision", "What was changed: the configuration's history."),
         (_SERVER, "audit", "audit", "Who asked for what, carried out or refused."),
         (_SERVER, "upgrade", "upgrade", "Bring the databases to this program's version."),
-        (_SERVER, "completion", "completion", "Print a script that completes commands in your shell."),
+        (_SERVER, "completion", "completion", "Print a script that completes commands."),
     )
 }
 

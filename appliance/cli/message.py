@@ -74,15 +74,19 @@ def trace(session: Session, *, id: str, as_json: bool) -> None:
 
 def _print_journey(found: Trace) -> None:
     first = found.events[0]
-    about = {"message": found.id, "from": first.reverse_path or "<> (a notice)"}
+    about = {
+        "message": found.id,
+        "from": first.reverse_path or "<> (a notice)",
+        "to": ", ".join(dict.fromkeys(" ".join(each.recipient for each in found.events).split())),
+    }
     if found.queued is not None:
         about["subject"] = found.queued.subject
     output.print_facts(about)
     click.echo()
-    width = min(_WIDEST, max(len(each.recipient) for each in found.events))
+    width = min(_WIDEST, max(len(_whose(each)) for each in found.events))
     for event in found.events:
         kind = click.style(event.kind.value.ljust(10), fg=_COLOURS.get(event.kind.value))
-        who = f"{output.printable(event.recipient):{width}}  " if width else ""
+        who = f"{output.printable(_whose(event)):{width}}  " if width else ""
         click.echo(f"{output.local(event.at_us)}  {kind}  {who}{output.printable(event.text)}")
         if event.reason is not None:
             click.secho(f"{'':21}because of {_because(event.reason, event.text)}", dim=True)
@@ -95,15 +99,21 @@ def _print_journey(found: Trace) -> None:
         click.echo(f"  {line}")
 
 
+def _whose(event: Event) -> str:
+    """Return whose copy an event is about; empty for several, which the head of the page names."""
+    return "" if " " in event.recipient else event.recipient
+
+
 def _because(reason: Mapping[str, object], told: str) -> str:
     """Return a reason's rule, the setting that would change it, and what was not told already."""
+    text = str(reason.get("text", ""))
     parts = [f"rule {reason['rule']}"]
     if reason.get("setting"):
         parts.append(f"setting {reason['setting']}")
     if reason.get("reply"):
-        parts.append(f"answered {reason['reply']}")
-    if reason.get("text") and reason["text"] != told:
-        parts.append(str(reason["text"]))
+        parts.append(f"answered {str(reason['reply']).removesuffix(text).rstrip()}")
+    if text not in told:
+        parts.append(text)
     return output.printable(" · ".join(parts))
 
 

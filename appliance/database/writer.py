@@ -1,8 +1,9 @@
-"""The writer: one commit thread a database and process, that commits what has gathered.
+"""The writer: one committer a database and process, that commits what has gathered.
 
-While one commit runs, further jobs gather; the thread then takes them all (bounded), runs each in a
-savepoint of one transaction, commits once, and only then answers. No timer: an idle server answers
-the first job at once, a busy one shares each fsync among many.
+While one commit runs, further jobs gather; they are then taken together (bounded), each run in a
+savepoint of one transaction, committed once, and only then answered. No timer: an idle server
+answers the first job at once, a busy one shares each fsync among many. A caller that may block
+commits on its own thread when nobody else does: a change of threads costs more than a small commit.
 
 Owns: the write connection. Never: answers a caller before the commit has returned.
 Failure: a job's own error goes to its caller alone; a failed commit goes to all of the batch.
@@ -89,7 +90,7 @@ class _Pending:
 
 
 class Writer:
-    """Commits jobs in batches on a thread of its own."""
+    """Commits jobs in batches, on its own thread or that of a caller who waits."""
 
     def __init__(self, engine: Engine, *, name: str, lazy: bool = False) -> None:
         """Prepare a writer; its thread and connection start with the first job.
@@ -103,6 +104,7 @@ class Writer:
         self._lazy = lazy
         self._before = f"{name}.mark.before" if lazy else f"{name}.commit.before"
         self._afterwards = f"{name}.mark.after" if lazy else f"{name}.commit.after"
+        self._turn = threading.Lock()  # held while committing; taken before `_ready`
         self._ready = threading.Condition()
         self._jobs: list[_Pending] = []
         self._closing = False
@@ -122,8 +124,21 @@ class Writer:
         """
         pending = _Pending(job, size)
         pending.done = threading.Event()
-        self._enqueue(pending)
-        pending.done.wait()
+        if self._turn.acquire(blocking=False):  # nobody commits: this thread does, at once
+            try:
+                with self._ready:
+                    self._jobs.append(pending)
+                    batch = self._take()
+                self._commit(batch)
+            finally:
+                self._turn.release()
+            _answer(batch)
+            if not pending.done.is_set():  # others' jobs filled the batch
+                self._call_thread()
+                pending.done.wait()
+        else:
+            self._enqueue(pending)
+            pending.done.wait()
         if pending.error is not None:
             raise pending.error
         result: T = pending.result
@@ -149,12 +164,18 @@ class Writer:
             thread = self._thread
         if thread is not None:
             thread.join()
+        with self._turn:
+            self._disconnect()
         with self._ready:
             self._closing = False
 
     def _enqueue(self, pending: _Pending) -> None:
         with self._ready:
             self._jobs.append(pending)
+        self._call_thread()
+
+    def _call_thread(self) -> None:
+        with self._ready:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
                 self._thread.start()
@@ -168,10 +189,12 @@ class Writer:
                     self._ready.wait()
                 if not self._jobs:
                     self._thread = None
-                    self._disconnect()
                     return
-                batch = self._take()
-            self._commit(batch)
+            with self._turn:
+                with self._ready:
+                    batch = self._take()
+                if batch:
+                    self._commit(batch)
             _answer(batch)
 
     def _take(self) -> list[_Pending]:

@@ -29,6 +29,9 @@ class Kind(StrEnum):
     DELETED = "deleted"  # deleted by its reader
 
 
+_write_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One step.
@@ -62,7 +65,7 @@ class Event:
             found["reason"] = dict(self.reason)
         if self.detail:
             found["detail"] = dict(self.detail)
-        return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+        return _write_json(found)
 
 
 def because(reason: Reason | None) -> Mapping[str, object] | None:

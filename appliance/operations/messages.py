@@ -16,7 +16,6 @@ from appliance.operations.operation import Action, Invalid, NotFound, Question
 from appliance.operations.reception import judge_recipient, route
 from appliance.queue.desk import Desk, QueuedMessage
 from appliance.queue.entry import Origin
-from appliance.queue.journey import from_json
 from appliance.rules.access import Permission
 from appliance.rules.routing import ToRemote
 from appliance.runtime.clock import MICROSECONDS, to_datetime
@@ -53,12 +52,10 @@ class TraceMessage(Question[Trace]):
         """Return the journey."""
         message_id = self.message.strip().upper()
         desk = Desk(house.queue)
-        queued, own = desk.message(message_id), desk.own_event(message_id)
+        queued, first = desk.message(message_id), desk.accepted(message_id)
         events = house.journey.of(message_id)
-        if own is not None:
-            first = from_json(own)
-            if all(event.kind is not first.kind for event in events):
-                events.insert(0, first)
+        if first is not None and all(event.kind is not first.kind for event in events):
+            events.insert(0, first)
         if not events:
             days = house.settings[journey_settings.days]
             raise NotFound(

@@ -12,9 +12,11 @@ from sqlalchemy import delete, func, select, update
 
 from appliance.database.statement import Row, Statement, param
 from appliance.database.writer import Transaction
+from appliance.journey.event import Event
 from appliance.mail.headers import Summary
 from appliance.queue import tables
 from appliance.queue.entry import ACTIVE, State
+from appliance.queue.journey import Accepted
 from appliance.queue.queue import Queue
 
 _e, _r = tables.entries.c, tables.recipients.c
@@ -31,7 +33,9 @@ _RECIPIENTS = Statement(
     .where(_r.entry_id == param("entry"))
     .order_by(_r.number)
 )  # fmt: skip
-_EVENT = Statement(select(_e.event).where(_e.id == param("entry")))
+_EVENT = Statement(
+    select(_e.id, _e.accepted_at, _e.reverse_path, _e.event).where(_e.id == param("entry"))
+)
 _COUNTS = Statement(
     select(_r.connector, _r.state, func.count().label("count"), func.min(_r.due_at).label("next"))
     .group_by(_r.connector, _r.state)
@@ -155,11 +159,11 @@ class Desk:
                 return None
             return _message(row, connection.rows(_RECIPIENTS, {"entry": entry_id}))
 
-    def own_event(self, entry_id: str) -> str | None:
-        """Return the submit's own event as JSON, while the entry is in the queue."""
+    def accepted(self, entry_id: str) -> Event | None:
+        """Return the submit's own event, while the entry is in the queue."""
         with self._database.reader() as connection:
-            found: str | None = connection.value(_EVENT, {"entry": entry_id})
-        return found
+            row = connection.row(_EVENT, {"entry": entry_id})
+        return None if row is None else Accepted(*row).event()
 
     def hold(self, entry_id: str) -> int:
         """Hold an entry's unfinished recipients; returns how many."""

@@ -13,6 +13,7 @@ from typing import Any
 from appliance.mail.address import Address
 from appliance.mail.envelope import Envelope, Notify, Recipient
 from appliance.mail.headers import Summary
+from appliance.queue.journey import Accepted
 
 
 class State(StrEnum):
@@ -67,6 +68,9 @@ class Claimed:
         accepted_at: µs.
         content_id: for `Queue.content_of`.
         file: the content file's name, or None.
+        summary: of the header section.
+        summary_json: the same, as it is kept.
+        accepted: the submit's own event.
     """
 
     entry_id: str
@@ -83,7 +87,8 @@ class Claimed:
     file: str | None
     size: int
     summary: Summary
-    event: str
+    summary_json: str
+    accepted: Accepted
     due_at: int = 0
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,32 @@ _SEARCH = Statement(
 _EXPIRE = Statement(delete(events).where(events.c.at < param("before")))
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The event of a submit, as its queue entry keeps it: `data` is what `Event.data` made."""
+
+    message_id: str
+    at_us: int
+    reverse_path: str
+    data: str
+
+    def row(self) -> dict[str, Any]:
+        """Return the row of the journey's table."""
+        return {
+            "message_id": self.message_id,
+            "at": self.at_us,
+            "kind": Kind.ACCEPTED.value,
+            "recipient": "",
+            "reverse_path": self.reverse_path,
+            "connector": "",
+            "data": self.data,
+        }
+
+    def event(self) -> Event:
+        """Return the event itself."""
+        return _event_of(self.row())
+
+
 class Journey:
     """Records events and finds them again."""
 
@@ -71,10 +98,15 @@ class Journey:
         self._database = database
         self._insert = _INSERT[SQLITE if database.dialect == SQLITE else "postgresql"]
 
-    def record(self, found: Sequence[Event]) -> None:
-        """Write events, without waiting."""
-        if found:
-            rows = [_row(event) for event in found]
+    def record(self, found: Sequence[Event], *, accepted: Sequence[Accepted] = ()) -> None:
+        """Write events, without waiting.
+
+        Args:
+            found: events.
+            accepted: events of submits, as their queue entries keep them.
+        """
+        rows = [each.row() for each in accepted] + [_row(event) for event in found]
+        if rows:
             self._database.lazy_writer.post(lambda tx: tx.run_many(self._insert, rows))
 
     def of(self, message_id: str) -> list[Event]:
@@ -91,16 +123,6 @@ class Journey:
     def expire(self, before_us: int) -> int:
         """Forget events from before a time; returns how many."""
         return self._database.transact(lambda tx: tx.run(_EXPIRE, {"before": before_us}), lazy=True)
-
-
-def to_json(event: Event) -> str:
-    """Put an event into JSON text, as the queue keeps a submit's own event."""
-    return json.dumps(_row(event), ensure_ascii=False, separators=(",", ":"))
-
-
-def from_json(text: str) -> Event:
-    """Read back what `to_json` made."""
-    return _event_of(json.loads(text))
 
 
 def _row(event: Event) -> dict[str, Any]:

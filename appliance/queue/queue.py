@@ -39,7 +39,7 @@ from appliance.queue.entry import (
     to_envelope,
     to_recipient,
 )
-from appliance.queue.journey import Journey, to_json
+from appliance.queue.journey import Accepted, Journey
 from appliance.runtime import steps
 from appliance.runtime.clock import MICROSECONDS, Clock, new_id
 
@@ -154,13 +154,13 @@ class Submission:
             message_id=message_id,
             kind=Kind.ACCEPTED,
             reverse_path=reverse_path,
-            recipient=" ".join(str(each.address) for each in envelope.recipients[:20]),
             text=f"accepted from {origin.login or origin.client or origin.kind}",
             reason=reason,
             detail={
                 "origin": origin.kind,
                 "login": origin.login,
                 "client": origin.client,
+                "recipients": " ".join(str(each.address) for each in envelope.recipients[:20]),
                 "size": str(content.size),
                 "subject": summary.subject[:200],
                 "message_id_header": summary.message_id[:200],
@@ -178,7 +178,7 @@ class Submission:
             "client": origin.client,
             "recipients": len(envelope.recipients),
             "summary": summary.to_json(),
-            "event": to_json(self.event),
+            "event": self.event.data(),
         }
         self.recipients = [
             {
@@ -469,7 +469,8 @@ def _claimed(row: Row) -> Claimed:
         file=row.file,
         size=row.size,
         summary=Summary.from_json(row.summary),
-        event=row.event,
+        summary_json=row.summary,
+        accepted=Accepted(row.entry_id, row.accepted_at, row.reverse_path, row.event),
     )
 
 

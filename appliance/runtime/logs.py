@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from appliance.runtime import metrics
 
@@ -32,8 +32,7 @@ _CLEAN = str.maketrans({**dict.fromkeys(range(32), "."), 127: "."})
 _MAX_FIELD = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
+class Exchange(NamedTuple):
     """A command and its answer: columns B to J of the Activity log.
 
     Attributes:

@@ -134,7 +134,9 @@ def town(house: House) -> Town:
 
 
 @pytest.fixture
-def new_engine(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[], Engine]:
+def new_engine(
+    dialect: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> Callable[[], Engine]:
     """Make an engine on one and the same database each time, with the state's table."""
     if dialect == "sqlite":
         return lambda: SqliteEngine(tmp_path / "state.db")

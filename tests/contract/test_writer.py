@@ -29,9 +29,14 @@ _KEYS_OF = Statement(select(failures.c.key).where(failures.c.key == param("wante
 Gate = Callable[[Callable[[str], None]], None]
 
 
-def add(transaction: Transaction, key: str) -> str:
-    transaction.run(_ADD, {"key": key, "count": 1, "since": 1})
-    return key
+def adding(key: str) -> Callable[[Transaction], str]:
+    """Make the job that adds a row and returns its key."""
+
+    def add(transaction: Transaction) -> str:
+        transaction.run(_ADD, {"key": key, "count": 1, "since": 1})
+        return key
+
+    return add
 
 
 def keys(database: Database) -> set[str]:
@@ -86,7 +91,7 @@ def test_jobs_of_many_threads_share_a_commit(database: Database, commits: list[s
     def hand_in(name: str) -> None:
         for number in range(10):
             key = f"{name}.{number}"
-            database.writer.post(lambda transaction: add(transaction, key))
+            database.writer.post(adding(key))
 
     with held_up(database):
         threads = [threading.Thread(target=hand_in, args=(str(each),)) for each in range(8)]
@@ -105,7 +110,7 @@ def test_every_caller_gets_the_result_of_its_own_job(database: Database) -> None
     def call(number: int) -> None:
         for turn in range(20):
             key = f"{number}.{turn}"
-            assert database.transact(lambda transaction: add(transaction, key)) == key
+            assert database.transact(adding(key)) == key
             results[number] = key
 
     threads = [threading.Thread(target=call, args=(number,)) for number in range(8)]
@@ -121,7 +126,7 @@ def test_batch_has_at_most_256_jobs(database: Database, commits: list[str]) -> N
     before = len(commits)
     with held_up(database):
         for number in range(600):
-            database.writer.post(lambda transaction, key=str(number): add(transaction, key))
+            database.writer.post(adding(key))
     database.writer.close()
     assert len(keys(database)) == 600
     assert len(commits) - before == 1 + 3  # 256 + 256 + 88
@@ -133,9 +138,7 @@ def test_batch_ends_with_the_job_that_makes_it_8_mib(
     before = len(commits)
     with held_up(database):
         for number in range(5):
-            database.writer.post(
-                lambda transaction, key=str(number): add(transaction, key), size=4 << 20
-            )
+            database.writer.post(adding(str(number)), size=4 << 20)
     database.writer.close()
     assert len(keys(database)) == 5
     assert len(commits) - before == 1 + 3  # two, two, one
@@ -143,15 +146,15 @@ def test_batch_ends_with_the_job_that_makes_it_8_mib(
 
 def test_failing_job_rolls_back_alone_and_gets_its_own_error(database: Database) -> None:
     def fail(transaction: Transaction) -> None:
-        add(transaction, "half-done")
+        adding("half-done")(transaction)
         raise LookupError("its own error")
 
     async def together() -> list[str | None | BaseException]:
         with held_up(database):
             futures = [
-                database.commit(lambda transaction: add(transaction, "before")),
+                database.commit(adding("before")),
                 database.commit(fail),
-                database.commit(lambda transaction: add(transaction, "after")),
+                database.commit(adding("after")),
             ]
         return await asyncio.gather(*futures, return_exceptions=True)
 
@@ -163,11 +166,11 @@ def test_failing_job_rolls_back_alone_and_gets_its_own_error(database: Database)
 
 
 def test_row_that_is_there_already_is_a_conflict_for_its_caller_alone(database: Database) -> None:
-    database.transact(lambda transaction: add(transaction, "taken"))
+    database.transact(adding("taken"))
 
     async def together() -> list[str | BaseException]:
         with held_up(database):
-            futures = [database.commit(lambda tx, key=key: add(tx, key)) for key in ("a", "taken")]
+            futures = [database.commit(adding(key)) for key in ("a", "taken")]
         return await asyncio.gather(*futures, return_exceptions=True)
 
     fine, error = asyncio.run(together())
@@ -181,7 +184,7 @@ def test_statement_the_database_refuses_is_a_temporary_error_for_its_caller(
 ) -> None:
     with pytest.raises(StoreBusy):
         database.transact(lambda transaction: transaction.script("SELECT nonsense FROM nowhere"))
-    database.transact(lambda transaction: add(transaction, "later"))
+    database.transact(adding("later"))
     assert keys(database) == {"later"}
 
 
@@ -189,9 +192,9 @@ def test_failed_commit_is_told_to_every_caller_and_nothing_is_visible(database: 
     async def together() -> list[str | None | BaseException]:
         with held_up(database):
             futures = [
-                database.commit(lambda transaction: add(transaction, "before")),
+                database.commit(adding("before")),
                 database.commit(spoil_commit),
-                database.commit(lambda transaction: add(transaction, "after")),
+                database.commit(adding("after")),
             ]
         return await asyncio.gather(*futures, return_exceptions=True)
 
@@ -208,7 +211,7 @@ def test_failed_commit_is_told_to_a_waiting_thread(database: Database) -> None:
 def test_writer_goes_on_after_a_failed_commit(database: Database) -> None:
     with pytest.raises(CommitFailed):
         database.transact(spoil_commit)
-    assert database.transact(lambda transaction: add(transaction, "next")) == "next"
+    assert database.transact(adding("next")) == "next"
     assert keys(database) == {"next"}
 
 
@@ -219,7 +222,7 @@ def test_error_just_before_the_commit_fails_the_batch(database: Database, gate: 
 
     gate(fail)
     with pytest.raises(CommitFailed, match="no space left"):
-        database.transact(lambda transaction: add(transaction, "lost"))
+        database.transact(adding("lost"))
     gate(lambda label: None)
     assert keys(database) == set()
 
@@ -229,7 +232,7 @@ def test_action_after_the_commit_finds_the_change_committed(database: Database) 
 
     def job(transaction: Transaction) -> None:
         transaction.after_commit(lambda: seen.append(keys(database)))
-        add(transaction, "row")
+        adding("row")(transaction)
         assert seen == []
 
     database.transact(job)
@@ -261,7 +264,7 @@ def test_no_action_is_done_after_a_failed_commit(database: Database) -> None:
 
     with pytest.raises(CommitFailed):
         database.transact(job)
-    database.transact(lambda transaction: add(transaction, "next"))
+    database.transact(adding("next"))
     assert done == []
 
 
@@ -283,7 +286,7 @@ def test_action_that_fails_is_logged_and_the_others_are_done(
 
 def test_future_is_resolved_after_the_commit(database: Database) -> None:
     async def wait() -> set[str]:
-        assert await database.commit(lambda transaction: add(transaction, "row")) == "row"
+        assert await database.commit(adding("row")) == "row"
         return keys(database)
 
     assert asyncio.run(wait()) == {"row"}
@@ -292,9 +295,9 @@ def test_future_is_resolved_after_the_commit(database: Database) -> None:
 def test_commit_goes_on_when_its_caller_is_cancelled(database: Database) -> None:
     async def give_up() -> str:
         with held_up(database):
-            future = database.commit(lambda transaction: add(transaction, "kept"))
+            future = database.commit(adding("kept"))
             future.cancel()
-        return await database.commit(lambda transaction: add(transaction, "next"))
+        return await database.commit(adding("next"))
 
     assert asyncio.run(give_up()) == "next"
     assert keys(database) == {"kept", "next"}
@@ -302,7 +305,7 @@ def test_commit_goes_on_when_its_caller_is_cancelled(database: Database) -> None
 
 def test_commit_goes_on_when_its_event_loop_has_ended(database: Database) -> None:
     async def leave() -> None:
-        database.commit(lambda transaction: add(transaction, "kept"))
+        database.commit(adding("kept"))
 
     with held_up(database):
         asyncio.run(leave())
@@ -324,28 +327,28 @@ def test_close_finishes_what_was_handed_in_and_the_next_job_opens_again(
 ) -> None:
     with held_up(database):
         for number in range(20):
-            database.writer.post(lambda transaction, key=str(number): add(transaction, key))
+            database.writer.post(adding(key))
     database.writer.close()
     assert len(keys(database)) == 20
     database.writer.close()  # twice is once
-    database.transact(lambda transaction: add(transaction, "again"))
+    database.transact(adding("again"))
     assert len(keys(database)) == 21
 
 
 def test_release_ends_the_threads_and_the_database_opens_when_it_is_needed(
     database: Database,
 ) -> None:
-    database.transact(lambda transaction: add(transaction, "durable"))
-    database.transact(lambda transaction: add(transaction, "lazy"), lazy=True)
+    database.transact(adding("durable"))
+    database.transact(adding("lazy"), lazy=True)
     database.release()
     assert not [thread for thread in threading.enumerate() if thread.name == "writer"]
     assert keys(database) == {"durable", "lazy"}
-    database.transact(lambda transaction: add(transaction, "again"))
+    database.transact(adding("again"))
 
 
 def test_readers_see_nothing_uncommitted(database: Database) -> None:
     def job(transaction: Transaction) -> set[str]:
-        add(transaction, "uncommitted")
+        adding("uncommitted")(transaction)
         assert transaction.value(_KEYS_OF, {"wanted": "uncommitted"}) == "uncommitted"
         return keys(database)
 
@@ -356,7 +359,7 @@ def test_readers_see_nothing_uncommitted(database: Database) -> None:
 def test_snapshot_sees_one_moment_and_the_next_reader_the_present(database: Database) -> None:
     with database.reader(snapshot=True) as connection:
         assert connection.rows(_KEYS) == []
-        database.transact(lambda transaction: add(transaction, "later"))
+        database.transact(adding("later"))
         assert connection.rows(_KEYS) == []
     assert keys(database) == {"later"}
 
@@ -364,7 +367,7 @@ def test_snapshot_sees_one_moment_and_the_next_reader_the_present(database: Data
 def test_snapshot_ends_with_an_error_inside_it(database: Database) -> None:
     with pytest.raises(LookupError), database.reader(snapshot=True):
         raise LookupError
-    database.transact(lambda transaction: add(transaction, "later"))
+    database.transact(adding("later"))
     assert keys(database) == {"later"}
 
 
@@ -375,7 +378,7 @@ def test_reader_cannot_write(database: Database) -> None:
 
 
 def test_readers_in_many_threads_have_connections_of_their_own(database: Database) -> None:
-    database.transact(lambda transaction: add(transaction, "row"))
+    database.transact(adding("row"))
     together = threading.Barrier(12, timeout=_PATIENCE_S)
     found: list[set[str]] = []
 
@@ -396,7 +399,7 @@ def test_lazy_and_durable_writer_of_one_process_lose_nothing(database: Database)
     def write(name: str, *, lazy: bool) -> None:
         for number in range(100):
             key = f"{name}.{number}"
-            database.transact(lambda transaction: add(transaction, key), lazy=lazy)
+            database.transact(adding(key), lazy=lazy)
 
     threads = [
         threading.Thread(target=write, args=(name,), kwargs={"lazy": name.startswith("lazy")})
@@ -451,18 +454,18 @@ class TestServerThatHangsUp:
     def test_job_on_a_lost_connection_fails_and_the_next_one_connects_again(
         self, database: Database, hang_up: Callable[[], None]
     ) -> None:
-        database.transact(lambda transaction: add(transaction, "before"))
+        database.transact(adding("before"))
         hang_up()
         with pytest.raises((StoreBusy, CommitFailed)):
-            database.transact(lambda transaction: add(transaction, "lost"))
-        database.transact(lambda transaction: add(transaction, "after"))
+            database.transact(adding("lost"))
+        database.transact(adding("after"))
         assert keys(database) == {"before", "after"}
 
     @pytest.mark.parametrize("snapshot", [False, True])
     def test_read_on_a_lost_connection_fails_and_the_next_one_connects_again(
         self, database: Database, hang_up: Callable[[], None], snapshot: bool
     ) -> None:
-        database.transact(lambda transaction: add(transaction, "row"))
+        database.transact(adding("row"))
         assert keys(database) == {"row"}
         hang_up()
         with pytest.raises(StoreBusy), database.reader(snapshot=snapshot) as connection:

@@ -84,7 +84,7 @@ def read_inbox(server: Server, box: Box, *, at_least: int = 1) -> list[bytes]:
         lambda: server.house.store.usage(mailbox.postoffice_id, mailbox.id)[0] >= at_least,
         f"{at_least} messages lie in {box.login}",
     )
-    with Pop3(server.ports["pop3"]) as client:
+    with Pop3(server.ports["pop3s"], tls=server.tls) as client:
         client.login(box.login, box.password)
         messages = client.messages()
         client.do("QUIT")

@@ -34,6 +34,7 @@ class RemoteHost:
         tls: for STARTTLS; a context without a certificate fails every handshake.
         most_content: octets of content after which it refuses and hangs up.
         is_silent: it never says a word.
+        before_answer: what it waits for before it answers a content.
         sessions: the command lines of each session.
         messages: what it took.
         bursts: how many command lines came with one packet at most.
@@ -46,6 +47,7 @@ class RemoteHost:
     tls: ssl.SSLContext | None = None
     most_content: int = 0
     is_silent: bool = False
+    before_answer: asyncio.Event | None = None
     sessions: list[list[str]] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     ciphers: list[str] = field(default_factory=list)
@@ -177,6 +179,8 @@ class _Talk:
             if 0 < self.host.most_content < len(content):
                 await self.say("552 5.3.4 too big for me")
                 return False
+        if self.host.before_answer is not None:
+            await self.host.before_answer.wait()
         scripted = self.host.script(".")
         text = "250 2.0.0 taken" if scripted is None else scripted
         if text.startswith("2"):

@@ -88,7 +88,14 @@ class Server:
         base = free_port_base() if port_base is None else port_base
         with self.output_path.open("wb") as output:
             self._process = subprocess.Popen(
-                [str(POSTHOUSE), "--home", str(self.home), "serve", "--demo", f"--port-base={base}"],
+                [
+                    str(POSTHOUSE),
+                    "--home",
+                    str(self.home),
+                    "serve",
+                    "--demo",
+                    f"--port-base={base}",
+                ],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,

@@ -24,7 +24,7 @@ from appliance.operations.house import House
 from appliance.operations.reception import route
 from appliance.queue.desk import Desk
 from appliance.queue.entry import Claimed, Connector, Finished, Mark, Rescheduled, Routed, State
-from appliance.queue.journey import from_json
+from appliance.queue.journey import Accepted
 from appliance.rules.routing import Nowhere, ToMailbox, ToRemote
 from appliance.runtime import metrics, steps
 from appliance.runtime.clock import MICROSECONDS
@@ -47,6 +47,8 @@ class MtaAgent:
         self._logs = logs
         self._returns = Returns(house, logs)
         self._unmarked: list[Mark] = []
+        self._events: list[Event] = []
+        self._accepted: dict[str, Accepted] = {}
         self._unmarked_since = 0.0
         self._careful = 0
 
@@ -87,7 +89,8 @@ class MtaAgent:
             self._careful = _BATCH
 
     def _handle(self, claimed: Sequence[Claimed]) -> None:
-        events = _accepted(claimed)
+        self._accepted.update({each.entry_id: each.accepted for each in claimed})
+        events = self._events
         local: list[tuple[Claimed, Target, Reason]] = []
         lost: list[Failure] = []
         marks: list[Mark] = []
@@ -106,19 +109,22 @@ class MtaAgent:
         steps.reach("mta.delivered")
         reasons = {id(each): reason for each, _, reason in local}
         marks.extend(self._delivered(copy, reasons[id(copy.claimed)], events) for copy in done)
-        self._house.journey.record(events)
         self._remember(marks)
         if lost:
             self._returns.give_up(lost)
         self._returns.tell_success([copy.claimed for copy in done if _wants_success(copy)])
-        if any(isinstance(mark, Routed) for mark in marks) or len(self._unmarked) >= _MARK_AFTER:
+        goes_out = any(isinstance(mark, Routed) for mark in marks)
+        if goes_out or lost or len(self._unmarked) >= _MARK_AFTER:
             self.mark()
 
     def mark(self) -> None:
-        """Tell the queue what is finished, without waiting for the disk."""
+        """Tell the queue what is finished, and the journey, without waiting for the disk."""
         marks, self._unmarked = self._unmarked, []
         if marks:
             self._house.queue.mark(marks, durable=False)
+        events, self._events = self._events, []
+        accepted, self._accepted = self._accepted, {}
+        self._house.journey.record(events, accepted=list(accepted.values()))
 
     def patience_s(self) -> float:
         """Return how long may be waited for a ring before marks or the poll are due."""
@@ -174,11 +180,6 @@ class MtaAgent:
                 received=each.size,
             )
         )
-
-
-def _accepted(claimed: Sequence[Claimed]) -> list[Event]:
-    """Return the submits' own events: from now on the journey keeps them."""
-    return [from_json(text) for text in {each.entry_id: each.event for each in claimed}.values()]
 
 
 def _wants_success(copy: Delivered) -> bool:

@@ -62,5 +62,5 @@ def _delivery(
         content=content,
         of=claimed.of,
         prefix=f"Return-Path: <{reverse_path or ''}>\r\n".encode(),  # RFC 5321 §4.4
-        summary=claimed.summary.to_json(),
+        summary=claimed.summary_json,
     )

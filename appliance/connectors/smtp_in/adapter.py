@@ -78,19 +78,17 @@ class Adapter(SMTP):
             ConnectionGone: there is none.
         """
         too_long = False
-        while (end := self._received.find(b"\n")) < 0:
+        while (end := self._received.find(b"\r\n")) < 0:  # RFC 5321 §2.3.8: nothing else ends it
             if len(self._received) > limit:
                 too_long = True
-                self._received.clear()
+                del self._received[:-1]  # the last octet may be the CR of its end
             await self.flush()
             self.is_busy = False
             await self._fill()
         self.is_busy = True
-        line = bytes(self._received[: end + 1])
-        del self._received[: end + 1]
-        if too_long or len(line) > limit:
-            return None
-        return line[:-2] if line.endswith(b"\r\n") else line
+        line = bytes(self._received[:end])
+        del self._received[: end + 2]
+        return None if too_long or end + 2 > limit else line
 
     async def block(self) -> bytes:
         """Return octets as they come, at least one.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,8 +29,8 @@ class Machine:
         patch.setattr(
             Path, "stat", lambda path, **_: SimpleNamespace(st_uid=OWNER, st_gid=OWNER, st=stat)
         )
-        patch.setattr(actor.pwd, "getpwuid", lambda uid: SimpleNamespace(pw_name=NAMES[uid]))
-        patch.setattr(actor.grp, "getgrnam", lambda name: SimpleNamespace(gr_gid=900))
+        patch.setattr(pwd, "getpwuid", lambda uid: SimpleNamespace(pw_name=NAMES[uid]))
+        patch.setattr(grp, "getgrnam", lambda name: SimpleNamespace(gr_gid=900))
         for name in ("initgroups", "setgroups", "setresgid", "setresuid"):
             patch.setattr(os, name, lambda *args, name=name: self.became.append((name, *args)))
 
@@ -64,7 +66,7 @@ def test_without_the_group_on_the_machine_only_owner_and_root_are_operators(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine.user(MEMBER, groups=(900,))
-    monkeypatch.setattr(actor.grp, "getgrnam", {}.__getitem__)
+    monkeypatch.setattr(grp, "getgrnam", {}.__getitem__)
     with pytest.raises(Failed):
         actor.identify(tmp_path)
 
@@ -85,7 +87,7 @@ def test_an_owner_without_an_entry_gets_the_homes_group_alone(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine.user(0)
-    monkeypatch.setattr(actor.pwd, "getpwuid", {}.__getitem__)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
     actor.identify(tmp_path)
     assert machine.became[0] == ("setgroups", [OWNER])
 

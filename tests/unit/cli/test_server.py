@@ -136,19 +136,15 @@ def test_lines_are_read_backwards_by_the_block(tmp_path: Path, length: int) -> N
 def test_following_goes_on_with_whole_lines_and_with_the_next_file(tmp_path: Path) -> None:
     first, second = tmp_path / "1", tmp_path / "2"
     first.write_bytes(b"old\nnew\nha")
-    steps = iter(
-        [
-            lambda: first.write_bytes(b"old\nnew\nhalf\n"),
-            lambda: second.write_bytes(b"next day\n"),
-        ]
-    )
     files = [first]
 
     def pause() -> None:
-        next(steps)()
-        if second.exists():
-            files.append(second)
+        if first.read_bytes().endswith(b"ha"):
+            first.write_bytes(b"old\nnew\nhalf\n")
+        else:
+            second.write_bytes(b"next day\n")
             os.utime(second, (4_000_000_000, 4_000_000_000))
+            files.append(second)
 
     found = logs.new_lines(lambda: files, (first, 4), pause=pause)
     assert [next(found) for _ in range(3)] == [b"new\n", b"half\n", b"next day\n"]
