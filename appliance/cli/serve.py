@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from appliance.cli.actor import identify
+from appliance.cli.command import Verb
 from appliance.operations.house import House, read_config
 from appliance.settings import pop, smtp
 from appliance.upkeep import demo as demonstration
@@ -13,7 +15,7 @@ from appliance.upkeep.serve import ports
 from appliance.upkeep.serve import serve as serve_all
 
 
-@click.command()
+@click.command(cls=Verb, example="posthouse --home ./var serve --demo --port-base 3000")
 @click.option("--demo", is_flag=True, help="Make a demonstration post office and listen locally.")
 @click.option(
     "--port-base",
@@ -23,12 +25,9 @@ from appliance.upkeep.serve import serve as serve_all
 )
 @click.pass_context
 def serve(context: click.Context, *, demo: bool, port_base: int | None) -> None:
-    """Run all services until Ctrl-C.
-
-    Example:
-      posthouse --home ./var serve --demo --port-base 3000
-    """
+    """Run all services until Ctrl-C."""
     home: Path | None = context.find_root().params.get("home")
+    identify(home or read_config(None).home)  # root becomes the home's owner
     config = read_config(home)
     house = House(config)
     accounts = demonstration.furnish(house) if demo else []

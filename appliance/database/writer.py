@@ -228,7 +228,7 @@ class Writer:
         for action in dict.fromkeys(each for pending in batch for each in pending.actions):
             try:
                 action()
-            except OSError:
+            except Exception:  # what is durable stays acknowledged
                 _log.exception("an action after a commit failed")
 
     def _run_one(self, transaction: Transaction, pending: _Pending) -> None:

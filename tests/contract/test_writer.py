@@ -126,7 +126,7 @@ def test_batch_has_at_most_256_jobs(database: Database, commits: list[str]) -> N
     before = len(commits)
     with held_up(database):
         for number in range(600):
-            database.writer.post(adding(key))
+            database.writer.post(adding(str(number)))
     database.writer.close()
     assert len(keys(database)) == 600
     assert len(commits) - before == 1 + 3  # 256 + 256 + 88
@@ -327,7 +327,7 @@ def test_close_finishes_what_was_handed_in_and_the_next_job_opens_again(
 ) -> None:
     with held_up(database):
         for number in range(20):
-            database.writer.post(adding(key))
+            database.writer.post(adding(str(number)))
     database.writer.close()
     assert len(keys(database)) == 20
     database.writer.close()  # twice is once
