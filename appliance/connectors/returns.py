@@ -29,6 +29,7 @@ from appliance.runtime import metrics
 from appliance.runtime.logs import Logs
 from appliance.settings import smtp
 
+_NAMED = 20  # recipients in an event's text
 _LOOP = "5.4.6"  # RFC 3463 §3.5
 
 
@@ -247,7 +248,8 @@ class Returns:
             notice = prepare(self._house, kind, group, self._content(claimed))
             written.notices.append(notice)
             to = claimed.envelope.reverse_path
-            text = f"the sender {to} is told ({kind.value}), by message {notice.id}"
+            about = ", ".join(str(each.claimed.recipient.address) for each in group[:_NAMED])
+            text = f"the sender {to} is told ({kind.value}: {about}), by message {notice.id}"
             written.events.append(self._event(written, Kind.NOTIFIED, claimed, text, None))
 
     def _content(self, claimed: Claimed) -> Content:

@@ -65,7 +65,10 @@ class ContentFolder:
     def make_place(self, name: str) -> Path:
         """Return the path of a new content's file, with its folder made."""
         path = self.file(name)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for folder in (self.path, self.path.parent):  # the new names have to last, too
+                sync_folder(folder)
         return path
 
     def link(self, source: Path, name: str) -> None:

@@ -117,7 +117,10 @@ class Reader:
         """Borrow the connection."""
         connection = self._connection = self._database.borrow()
         if self._snapshot:
-            connection.script(self._database.engine.begin_snapshot)
+            try:
+                connection.script(self._database.engine.begin_snapshot)
+            except self._database.engine.errors as error:
+                raise self._lost(connection, error) from error
         return connection
 
     def __exit__(
@@ -129,10 +132,16 @@ class Reader:
         """Give it back; after a database error it is closed instead, and the error is temporary."""
         connection = self._connection
         assert connection is not None
-        engine = self._database.engine
-        if isinstance(error, engine.errors):
-            connection.raw.close()
-            raise StoreBusy(f"the {self._database.name} database can't be read: {error}") from error
-        if self._snapshot:
-            connection.script("COMMIT")
+        errors = self._database.engine.errors
+        if self._snapshot and not isinstance(error, errors):
+            try:
+                connection.script("COMMIT")
+            except errors as late:
+                raise self._lost(connection, late) from late
+        if isinstance(error, errors):
+            raise self._lost(connection, error) from error
         self._database.give_back(connection)
+
+    def _lost(self, connection: Connection, error: BaseException) -> StoreBusy:
+        connection.raw.close()
+        return StoreBusy(f"the {self._database.name} database can't be read: {error}")

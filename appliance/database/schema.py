@@ -79,6 +79,7 @@ def _has_table(connection: Connection, name: str) -> bool:
 
 
 def _create(transaction: Transaction, schema: Schema) -> None:
+    transaction.alone("schema")
     if _has_table(transaction, schema.version_table):  # another process was quicker
         return
     for element in _ddl(schema.metadata):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,7 @@ class SqliteEngine:
         self._lock_path = path.with_name(path.name + ".lock")
         self._lock_fd = -1
         self._lock_pid = 0
+        self._one_thread = threading.Lock()  # the lock file keeps out processes, not threads
 
     def connect(self, *, writes: bool, lazy: bool = False) -> Any:
         """Open a connection in autocommit mode.
@@ -73,14 +75,16 @@ class SqliteEngine:
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Hold the database's write lock: waits its turn without polling, unlike SQLite's own."""
-        if self._lock_pid != os.getpid():  # opened after the fork, or parent and child share it
-            self._lock_fd = os.open(self._lock_path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-            self._lock_pid = os.getpid()
-        fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
+        with self._one_thread:
+            if self._lock_pid != os.getpid():  # opened after the fork, or parent and child share it
+                flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
+                self._lock_fd = os.open(self._lock_path, flags, 0o600)
+                self._lock_pid = os.getpid()
+            fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
 
     def settle(self) -> None:
         """Make lazy commits durable: a checkpoint syncs the log before anything else."""

@@ -14,11 +14,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import zlib
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+from sqlalchemy import func, select
+
 from appliance.database.errors import CommitFailed, Conflict, DatabaseError, StoreBusy
-from appliance.database.statement import Connection
+from appliance.database.statement import POSTGRESQL, Connection, Statement, param
 from appliance.runtime import steps
 
 T = TypeVar("T")
@@ -26,6 +29,8 @@ Job = Callable[["Transaction"], Any]
 
 _MAX_JOBS = 256
 _MAX_BYTES = 8 << 20
+_ALONE_CLASS = 0x616C6F  # "alo": keeps our advisory locks apart from anybody else's
+_ALONE = Statement(select(func.pg_advisory_xact_lock(_ALONE_CLASS, param("lock"))))
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +71,14 @@ class Transaction(Connection):
     def after_commit(self, action: Callable[[], None]) -> None:
         """Have something done once this job is durable: ring a bell, unlink a file."""
         self._after.append(action)
+
+    def alone(self, what: str) -> None:
+        """Have others who ask for the same wait until this transaction has ended.
+
+        On SQLite writers take turns anyway; on PostgreSQL it is an advisory lock.
+        """
+        if self.dialect == POSTGRESQL:
+            self.value(_ALONE, {"lock": zlib.crc32(what.encode()) >> 1})
 
     def take_actions(self) -> list[Callable[[], None]]:
         """Return what is to be done after the commit, and forget it."""

@@ -26,8 +26,17 @@ import dns.rcode
 import dns.resolver
 from dns.rdtypes.ANY.MX import MX
 
-__all__ = ["DnsResolver", "FixedResolver", "Mx", "NoData", "NxDomain", "Resolver", "ResolverError"]
-__all__ += ["Temporary"]
+__all__ = [
+    "DnsResolver",
+    "FixedResolver",
+    "Mx",
+    "NoData",
+    "NxDomain",
+    "Resolver",
+    "ResolverError",
+    "Temporary",
+    "is_address",
+]
 
 _SERVER_TIMEOUT_S = 3.0  # then the next server is asked
 _TIMEOUT_S = 12.0  # for all of them together

@@ -37,6 +37,7 @@ class Logins:
         self._house = house
         self._service = service
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="login")
+        self._turns = asyncio.Semaphore(_THREADS)
 
     async def check(self, name: str, password: str, *, client: str) -> LoginResult:
         """Check a login.
@@ -53,30 +54,32 @@ class Logins:
             alternate_at=settings[pop.alternate_at] if self._service == "pop3" else "",
         )
         key = login.casefold()
-        pause = settings[auth.pause]
-        verdict = may_try(
-            login_failures=house.throttle.failures(f"login {key}", within_s=pause),
-            client_failures=house.throttle.failures(f"client {client}", within_s=pause),
-            settings=settings,
-        )
+        verdict = self._may_try(key, client)
         if not verdict.accepted:
             return self._result(None, login, verdict, "throttled")
         found = house.directory.login(login)
         stored = found[1] if found else None
         if not (stored and house.passwords.remembers(key, password, stored)):
-            loop = asyncio.get_running_loop()
-            verify = house.passwords.verify
-            if not await loop.run_in_executor(self._pool, verify, key, password, stored):
-                await asyncio.to_thread(
-                    house.throttle.count, f"login {key}", f"client {client}", within_s=pause
-                )
-                wrong = Reason(
-                    rule="login.wrong",
-                    outcome=Outcome.REJECT,
-                    text="The login or the password is wrong.",
-                    inputs={"login": login, "client": client},
-                )
-                return self._result(None, login, wrong, "wrong")
+            async with self._turns:
+                verdict = self._may_try(key, client)  # others of a burst have failed meanwhile
+                if not verdict.accepted:
+                    return self._result(None, login, verdict, "throttled")
+                loop, verify = asyncio.get_running_loop(), house.passwords.verify
+                if not await loop.run_in_executor(self._pool, verify, key, password, stored):
+                    await asyncio.to_thread(
+                        house.throttle.count,
+                        f"login {key}",
+                        f"client {client}",
+                        within_s=settings[auth.pause],
+                    )
+                    wrong = Reason(
+                        rule="login.wrong",
+                        outcome=Outcome.REJECT,
+                        text="The login or the password is wrong.",
+                        inputs={"login": login, "client": client},
+                    )
+                    return self._result(None, login, wrong, "wrong")
+        if self._failures(f"login {key}"):
             await asyncio.to_thread(house.throttle.forget, f"login {key}")
         assert found is not None
         mailbox = found[0]
@@ -87,6 +90,16 @@ class Logins:
             inputs={"login": mailbox.login, "client": client},
         )
         return self._result(mailbox, mailbox.login, right, "right")
+
+    def _may_try(self, key: str, client: str) -> Reason:
+        return may_try(
+            login_failures=self._failures(f"login {key}"),
+            client_failures=self._failures(f"client {client}"),
+            settings=self._house.settings,
+        )
+
+    def _failures(self, key: str) -> int:
+        return self._house.throttle.failures(key, within_s=self._house.settings[auth.pause])
 
     def _result(
         self, mailbox: Mailbox | None, login: str, reason: Reason, outcome: str

@@ -53,12 +53,12 @@ _RELEASE = Statement(
 _RETRY = Statement(
     update(tables.recipients)
     .where(_OF_ENTRY, _r.state.in_(ACTIVE))
-    .values(due_at=param("now"), lease_until=0)
+    .values(due_at=param("now"))  # a lease stays: who has it in hand is trying already
 )
 _RETRY_ALL = Statement(
     update(tables.recipients)
     .where(_r.state.in_(ACTIVE), _r.due_at > param("now"))
-    .values(due_at=param("now"), lease_until=0)
+    .values(due_at=param("now"))
 )
 _CONTENT_OF = Statement(
     select(_e.content_id, tables.contents.c.file)

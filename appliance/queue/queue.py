@@ -54,6 +54,7 @@ _DELETE_CONTENT = Statement(delete(tables.contents).where(_c.id == param("conten
 _DELETE_ENTRY = Statement(delete(tables.entries).where(_e.id == param("entry")))
 _DELETE_RECIPIENTS = Statement(delete(tables.recipients).where(_r.entry_id == param("entry")))
 _CONTENT = Statement(select(_c.size, _c.body, _c.file).where(_c.id == param("content")))
+_LOCK_ENTRY = Statement(select(_e.id).where(_e.id == param("entry")).with_for_update())
 _UNFINISHED = Statement(
     select(_r.number)
     .where(_r.entry_id == param("entry"), _r.state.not_in([State.DONE, State.FAILED]))
@@ -390,9 +391,9 @@ class Queue:
         Args:
             marks: what became of them.
             notices: delivery status notifications, accepted in the same commit.
-            durable: wait for the disk.
+            durable: wait for the disk; notices are mail, and always do.
         """
-        if durable:
+        if durable or notices:
             self._mark(marks, notices, lazy=False)
             return
         filed = [mark for mark in marks if _is_filed(mark)]
@@ -400,7 +401,7 @@ class Queue:
             self._mark(filed, (), lazy=False)
         if len(filed) < len(marks):
             rest = [mark for mark in marks if not _is_filed(mark)]
-            self._mark(rest, notices, lazy=True)
+            self._mark(rest, (), lazy=True)
 
     def _mark(
         self, marks: Collection[Mark], notices: Collection[Submission], *, lazy: bool
@@ -498,9 +499,11 @@ def _write_marks(transaction: Transaction, marks: Collection[Mark]) -> list[str]
 
 def _finish(transaction: Transaction, finished: dict[str, list[Finished]]) -> list[str]:
     gone: list[Claimed] = []
-    for entry_id, marks in finished.items():
+    for entry_id, marks in sorted(finished.items()):  # in one order, so that no two wait in a ring
         claimed = marks[0].claimed
-        if len(marks) < claimed.of:
+        if len({mark.claimed.number for mark in marks}) < claimed.of:
+            # PostgreSQL: of two workers that finish the last two, the second sees the first's mark
+            transaction.value(_LOCK_ENTRY, {"entry": entry_id})
             transaction.run_many(
                 _FINISH,
                 [

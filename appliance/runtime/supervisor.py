@@ -23,8 +23,9 @@ from appliance.runtime.process import die_with_parent
 _READY_S = 30.0
 _STOP_S = 10.0
 _STEADY_S = 2.0  # a child that lived so long starts again at once
+_MAX_PAUSE_S = 1.0  # of a child that did become ready: what it serves must go on
 _MAX_BACKOFF_S = 30.0
-_BACKOFF_AFTER = 20  # quick deaths in a row
+_BACKOFF_AFTER = 5  # quick deaths in a row
 
 Body = Callable[[Callable[[], None]], None]
 
@@ -39,6 +40,7 @@ class _Child:
     body: Body
     pid: int = 0
     ready: int = -1  # read end of the pipe
+    is_ready: bool = False
     started_at: float = 0.0
     quick_deaths: int = 0
     restart_at: float = field(default=0.0)
@@ -93,7 +95,7 @@ class Supervisor:
         os.close(ready_write)
         if child.ready >= 0:
             os.close(child.ready)
-        child.ready = ready_read
+        child.ready, child.is_ready = ready_read, False
         child.started_at = time.monotonic()
         child.restart_at = 0.0
 
@@ -108,9 +110,12 @@ class Supervisor:
                 raise StartFailed(f"not ready after {_READY_S:.0f} seconds: {names}")
             _drain(wake)
             for descriptor in found:
-                if descriptor in waiting and not os.read(descriptor, 1):
-                    raise StartFailed(f"the service {waiting[descriptor].name} ended at its start")
-                waiting.pop(descriptor, None)
+                child = waiting.pop(descriptor, None)
+                if child is None:
+                    continue
+                if not os.read(descriptor, 1):
+                    raise StartFailed(f"the service {child.name} ended at its start")
+                child.is_ready = True
 
     def _reap(self) -> None:
         """Notice children that have died, and start again those whose time has come."""
@@ -120,7 +125,8 @@ class Supervisor:
                 child.pid = 0
                 child.quick_deaths = 0 if lived > _STEADY_S else child.quick_deaths + 1
                 late = child.quick_deaths - _BACKOFF_AFTER
-                wait = min(2.0**late, _MAX_BACKOFF_S) if late >= 0 else 0.0
+                longest = _MAX_PAUSE_S if _was_ready(child) else _MAX_BACKOFF_S
+                wait = min(2.0**late / 4, longest) if late >= 0 else 0.0
                 child.restart_at = time.monotonic() + wait
                 print(
                     f"posthouse: the service {child.name} ended, it is started again",
@@ -168,6 +174,11 @@ def _become(child: _Child, ready: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def _was_ready(child: _Child) -> bool:
+    """Tell whether a child that has ended ever served."""
+    return child.is_ready or bool(os.read(child.ready, 1))
 
 
 def _tell(ready: int) -> None:

@@ -32,6 +32,9 @@ class MaildropLocks(Protocol):
     def release(self, mailbox_id: int) -> None:
         """Unlock a mailbox that this process has locked."""
 
+    def close(self) -> None:
+        """Unlock all that this process has locked."""
+
 
 class FileLocks:
     """Locks of one server, as files."""
@@ -62,6 +65,11 @@ class FileLocks:
         if descriptor is not None:
             os.close(descriptor)
 
+    def close(self) -> None:
+        """Unlock all that this process has locked."""
+        for mailbox_id in list(self._held):
+            self.release(mailbox_id)
+
 
 class AdvisoryLocks:
     """Locks of a cluster, in PostgreSQL, all on one connection of this process."""
@@ -88,6 +96,11 @@ class AdvisoryLocks:
                 self._held.remove(mailbox_id)
                 self._ask(func.pg_advisory_unlock, mailbox_id)
 
+    def close(self) -> None:
+        """Unlock all that this process has locked."""
+        with self._guard:
+            self._disconnect()
+
     def _ask(self, function: object, mailbox_id: int) -> bool:
         """Run a lock function; a lost connection has lost its locks, which is said by False."""
         engine = self._database.engine
@@ -98,9 +111,15 @@ class AdvisoryLocks:
             asked = Statement(select(function(_ADVISORY_CLASS, mailbox_id)))  # type: ignore[operator] # a Core function
             return bool(self._connection.value(asked))
         except engine.errors:
-            self._connection = None
-            self._held.clear()
+            self._disconnect()
             return False
+
+    def _disconnect(self) -> None:
+        """Close the connection, and with it all its locks."""
+        if self._connection is not None:
+            self._connection.raw.close()
+        self._connection = None
+        self._held.clear()
 
 
 def maildrop_locks(database: Database, home: Path) -> MaildropLocks:

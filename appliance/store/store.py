@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from appliance.database.content import Content, ContentFolder
 from appliance.database.databases import Databases
@@ -41,9 +42,13 @@ _INSERT_CONTENT = Statement(
     ("postoffice_id", "size", "refs", "body", "file", "summary"),
 )
 _INSERT_MESSAGE = Statement(insert(tables.messages))
-_INSERT_FOLDER = Statement(
-    insert(tables.folders), [column.name for column in _f if column.name != "id"]
-)
+_INSERT_FOLDER = {  # of two workers that find no Inbox at once, one makes it
+    dialect: Statement(
+        make.insert(tables.folders).on_conflict_do_nothing(),
+        [column.name for column in _f if column.name != "id"],
+    )
+    for dialect, make in (("sqlite", sqlite), ("postgresql", postgresql))
+}
 _APPEND = Statement(
     update(tables.folders)
     .where(*_INBOX)
@@ -68,8 +73,19 @@ _LISTING = Statement(
 )
 _MESSAGE = Statement(
     select(_m.uid, _m.entry_id, _m.size, _m.prefix, _c.size.label("content_size"), _c.body, _c.file)
-    .select_from(tables.messages.join(tables.contents, _c.id == _m.content_id))
-    .where(_m.folder_id == param("folder"), _m.uid == param("message_uid"))
+    .select_from(
+        tables.messages.join(tables.contents, _c.id == _m.content_id).join(
+            tables.folders, _f.id == _m.folder_id
+        )
+    )
+    .where(
+        _m.folder_id == param("folder"),
+        _m.uid == param("message_uid"),
+        _f.postoffice_id == param("po"),
+    )
+)
+_OWN_FOLDER = Statement(
+    select(_f.id).where(_f.id == param("folder"), _f.postoffice_id == param("po"))
 )
 _EXPUNGE = Statement(
     delete(tables.messages)
@@ -92,7 +108,10 @@ _DROP_CONTENT = Statement(
     .returning(_c.file)
 )
 _CONTENT_OF_ENTRY = Statement(
-    select(_d.content_id).where(_d.id > param("low"), _d.id < param("high")).limit(1)
+    select(_d.content_id)
+    .join(tables.contents, _c.id == _d.content_id)
+    .where(_d.id > param("low"), _d.id < param("high"), _c.postoffice_id == param("po"))
+    .limit(1)
 )
 _RELEASE_CONTENT = Statement(
     update(tables.contents).where(_c.id == param("content")).values(refs=_c.refs - param("count"))
@@ -171,7 +190,8 @@ class Store:
     def message(self, postoffice_id: int, folder_id: int, uid: int) -> Message | None:
         """Return a message; None when it has been deleted."""
         with self._databases.store(postoffice_id).reader() as connection:
-            row = connection.row(_MESSAGE, {"folder": folder_id, "message_uid": uid})
+            wanted = {"po": postoffice_id, "folder": folder_id, "message_uid": uid}
+            row = connection.row(_MESSAGE, wanted)
         if row is None:
             return None
         path = None if row.file is None else self.folder(postoffice_id).file(row.file)
@@ -187,6 +207,8 @@ class Store:
         folder = self.folder(postoffice_id)
 
         def job(transaction: Transaction) -> list[tuple[int, str]]:
+            if transaction.value(_OWN_FOLDER, {"folder": folder_id, "po": postoffice_id}) is None:
+                return []
             rows = [row for each in wanted if (row := transaction.row(_EXPUNGE, each)) is not None]
             if not rows:
                 return []
@@ -323,7 +345,8 @@ def _keep_contents(
             continue
         if delivery.of > refs[entry_id]:  # an earlier call may have stored it
             known = transaction.value(
-                _CONTENT_OF_ENTRY, {"low": f"{entry_id}.", "high": f"{entry_id}/"}
+                _CONTENT_OF_ENTRY,
+                {"low": f"{entry_id}.", "high": f"{entry_id}/", "po": postoffice_id},
             )
             shared = {"content": known, "count": -refs[entry_id]}
             if known is not None and transaction.run(_RELEASE_CONTENT, shared):
@@ -345,7 +368,7 @@ def _keep_contents(
 
 def _make_folders(transaction: Transaction, postoffice_id: int, mailbox_id: int, now: int) -> None:
     transaction.run_many(
-        _INSERT_FOLDER,
+        _INSERT_FOLDER[transaction.dialect],
         [
             {
                 "postoffice_id": postoffice_id,
@@ -372,6 +395,8 @@ def _release(transaction: Transaction, uses: Counter[int]) -> list[str]:
         dropped = transaction.row(_DROP_CONTENT, wanted)
         if dropped is None:
             transaction.run(_RELEASE_CONTENT, wanted)
-        elif dropped.file is not None:
+            # PostgreSQL: somebody else may have let the last others go at the same moment
+            dropped = transaction.row(_DROP_CONTENT, {"content": content_id, "count": 0})
+        if dropped is not None and dropped.file is not None:
             files.append(dropped.file)
     return files

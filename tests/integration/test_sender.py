@@ -858,6 +858,26 @@ def test_the_labelled_steps_are_passed_in_their_order(
     play(scenario)
 
 
+def test_a_session_under_way_is_cut_off_when_the_sender_has_to_end(
+    play: Callable[[Scenario], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its message stays in the queue as it was, and no attempt has failed."""
+    monkeypatch.setattr(agent, "_GRACE_S", 0.05)
+
+    async def scenario(post: Post) -> None:
+        async with RemoteHost(before_answer=asyncio.Event()) as host:
+            post.know("beta.test", host)
+            entry = post.submit("bob@beta.test")
+            await post.until(lambda: "DATA" in host.commands, "the content is on its way")
+            post.stop.set()
+            await post.until(lambda: "were cut off" in post.log(), "it is cut off")
+        found = post.queued(entry)
+        assert found is not None
+        assert (found.recipients[0].state, found.recipients[0].attempts) == ("pending", 0)
+
+    play(scenario)
+
+
 def test_a_result_that_can_not_be_written_down_is_not_forgotten(
     play: Callable[[Scenario], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

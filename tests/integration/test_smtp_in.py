@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
+import signal
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -649,6 +651,28 @@ def test_a_client_that_vanishes_at_any_moment_leaves_the_service_well(server: Se
         client.reset()
     with Smtp(server.ports["smtp"]) as healthy:
         assert healthy.greeting.code == 220
+    # that nothing was logged as a failure is looked for when the server ends
+
+
+_NAMES = {"smtp": ("smt", "sub"), "pop3": ("pop",)}
+
+
+@pytest.mark.parametrize("octets", [b"", b"EHLO client.example\r\n"], ids=["silent", "talking"])
+@pytest.mark.parametrize("service", ["smtp", "pop3"])
+def test_clients_that_leave_before_they_are_let_in_leave_the_service_well(
+    server: Server, service: str, octets: bytes
+) -> None:
+    ports = [port for name, port in server.ports.items() if name[:3] in _NAMES[service]]
+    os.kill(server.service(service), signal.SIGSTOP)
+    try:
+        for port in ports * 5:
+            client = Wire(port)
+            client.send(octets)
+            client.reset()
+    finally:
+        os.kill(server.service(service), signal.SIGCONT)
+    with Wire(server.ports[service]) as healthy:
+        assert healthy.line()
     # that nothing was logged as a failure is looked for when the server ends
 
 

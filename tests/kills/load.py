@@ -21,6 +21,7 @@ from aiosmtpd.controller import Controller
 _ID = re.compile(rb"X-Kill-Id: (\S+)")
 _TIMEOUT_S = 15.0
 _PAUSE_S = 0.005  # between messages: the load, not the backlog, is wanted
+_BACKLOG = 3000
 _LARGE = 200 << 10
 REMOTE = "sink.example"
 
@@ -41,6 +42,10 @@ class Ledger:
         with self.guard:
             for recipient in recipients:
                 self.acknowledged[message_id, recipient] = self.round
+
+    def is_far_behind(self) -> bool:
+        """Whether much more was acknowledged than has been read: the load waits then."""
+        return len(self.acknowledged) - len(self.found) - len(self.sunk) > _BACKLOG
 
     def find(self, message_id: str, recipient: str, place: str) -> None:
         with self.guard:
@@ -117,7 +122,8 @@ class Sender(threading.Thread):
                 self._ended.wait(0.02)  # the service is starting again
             else:
                 self._ledger.acknowledge(message_id, recipients)
-            self._ended.wait(_PAUSE_S)
+            while self._ended.wait(_PAUSE_S) is False and self._ledger.is_far_behind():
+                pass
         if client is not None:
             client.close()
 

@@ -240,6 +240,15 @@ class Server:
         paths = sorted((self.home / "logs").glob(f"{service}/*-{kind}-*.log"))
         return "".join(path.read_text(encoding="utf-8") for path in paths)
 
+    def until_logged(self, service: str, kind: str, text: str, at_least: int = 1) -> list[str]:
+        """Return the lines of a log that hold a text, once there are so many of them."""
+
+        def find() -> list[str]:
+            lines = [line for line in self.log(service, kind).splitlines() if text in line]
+            return lines if len(lines) >= at_least else []
+
+        return until(find, f"{at_least} lines of {service}-{kind} hold {text!r}")
+
     def activity(self, service: str) -> list[list[str]]:
         """Return the Activity log's lines by their columns."""
         return [line.split("\t") for line in self.log(service, "Activity").splitlines()]

@@ -101,15 +101,14 @@ class Conversation:
             while not engine.is_closing:
                 line = await adapter.line(engine.line_limit)
                 event = engine.line_too_long() if line is None else engine.receive_line(line)
+                octets = 0 if line is None else len(line) + 2
                 if isinstance(event, Respond):
                     adapter.send(event.data)
-                    self._log(
-                        event.verb, event.detail, event.reply, 0 if line is None else len(line)
-                    )
+                    self._log(event.verb, event.detail, event.reply, octets)
                     if event.close:
                         break
                 else:
-                    await self._answer(event, len(line or b""))
+                    await self._answer(event, octets)
             await adapter.flush()
         except ConnectionGone:
             return
@@ -189,7 +188,7 @@ class Conversation:
 
     async def _start_tls(self, event: TlsRequested) -> None:
         self._adapter.send(self.engine.answer(Reply(220, "2.0.0", "Ready to start TLS")))
-        self._log(event.verb, event.detail, self.engine.last_reply, 8)
+        self._log(event.verb, event.detail, self.engine.last_reply, 10)
         await self._adapter.start_tls()
         self.engine.tls_started(self._adapter.cipher)
 

@@ -1,7 +1,7 @@
 """The SMTP sender: takes what is due for other servers, and gives every destination its turn.
 
 Standards: RFC 5321 §4.5.4.1. Manual §6.2 (send threads, time-outs).
-Owns: the sender's lock on SQLite; its connections.
+Owns: its connections.
 Never: has more in hand than can be worked on soon.
 Failure: while the queue can't be read it waits; a destination that fails holds up no other.
 """
@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import os
 import random
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from appliance.connectors.returns import Failure
@@ -22,7 +20,6 @@ from appliance.connectors.smtp_out.courier import Courier
 from appliance.connectors.smtp_out.lanes import Lane, Lanes
 from appliance.connectors.smtp_out.route import Router
 from appliance.database.errors import DatabaseError
-from appliance.database.statement import SQLITE
 from appliance.net.resolver import DnsResolver, Resolver
 from appliance.operations.house import House
 from appliance.queue.entry import Claimed, Connector
@@ -52,8 +49,7 @@ async def run(
         ready: called when mail is being sent.
     """
     sender = Sender(house, logs, resolver=DnsResolver(partial(_dns_servers, house)), stop=stop)
-    async with _alone(house, logs, stop):
-        await sender.run(bell, ready)
+    await sender.run(bell, ready)
     logs.close()
 
 
@@ -108,10 +104,12 @@ class Sender:
 
     async def _fill(self) -> None:
         """Claim what is due, as far as there is room for it, and start couriers."""
-        while self._lanes.room and not self._stop.is_set():
+        self._is_limited = False
+        while not self._stop.is_set():
             is_smart = self._house.settings[smarthost.enabled]
             full = self._lanes.full()
-            if is_smart and "" in full:
+            self._is_limited = self._is_limited or bool(full) or not self._lanes.room
+            if not self._lanes.room or (is_smart and "" in full):
                 break
             most = min(_CLAIM, self._lanes.room)
             claim = partial(self._house.queue.claim, but=self._lanes.in_hand, without=full)
@@ -125,13 +123,13 @@ class Sender:
                     failures.append(Failure(claimed, reason))
                 elif not self._lanes.add(key, claimed):
                     surplus.append(claimed)
+            self._is_limited = self._is_limited or bool(surplus)
             self._dispatch()
             await self._lease(surplus, keep=False)
             if failures:
                 await self._courier.settle([], failures)
             if len(found) < most:
                 break
-        self._is_limited = not self._lanes.room or bool(self._lanes.full())
 
     def _dispatch(self) -> None:
         """Start as many couriers as there is work and leave for."""
@@ -150,7 +148,7 @@ class Sender:
     def _moved(self, lane: Lane) -> None:
         """Start what has become possible; claim more before a destination runs dry."""
         self._dispatch()
-        if self._is_limited and lane.wants_more:
+        if self._is_limited and self._lanes.wants_more(lane):
             self._wake.set()
 
     def _rung(self, bell: Doorbell) -> None:
@@ -177,33 +175,6 @@ class Sender:
             text = f"{len(late)} connections were cut off; their messages are sent again later"
             self._logs.note("warning", text)
             await asyncio.wait(late)
-
-
-@contextlib.asynccontextmanager
-async def _alone(house: House, logs: Logs, stop: asyncio.Event) -> AsyncIterator[None]:
-    """Hold the sender's lock: on SQLite nothing else keeps two senders from the same mail."""
-    if house.queue.database.dialect != SQLITE:
-        yield
-        return
-    path = house.home / "run" / "sender.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        is_told = False
-        while not stop.is_set():
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not is_told:
-                    logs.note("warning", f"another sender works for this home; {path} is locked")
-                is_told = True
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_POLL_S):
-                    await stop.wait()
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _dns_servers(house: House) -> list[tuple[str, int]]:

@@ -117,14 +117,16 @@ class Courier:
                         return  # claimed for a smart host; they are claimed anew
                     found = await self._call(group, settings)
                     if isinstance(found, Reason):
+                        if self._stop.is_set():
+                            return  # not every host was called: after the next start all are
                         group = [*group, *self._lanes.take_all(lane)]
                         await self._fail(lane, group, found)
                         return
                     session, outlook, lane.proven = found, _outlook(settings), True
                     self._on_change(lane)
                 await self._send(lane, group, session)
-                self._on_change(lane)
                 group = () if self._is_others_turn(session) else self._lanes.take(lane)
+                self._on_change(lane)
         except DatabaseError as error:  # nothing was begun: what is let go is claimed again
             self._logs.note("error", f"the sender waits: {error}")
             await asyncio.sleep(_WRITE_AGAIN_S)
@@ -214,7 +216,8 @@ class Courier:
             results = await session.send(due[0].entry_id, envelope, content)
             if _was_over(session, results):
                 self._lanes.put_back(lane, due)
-                group = [claimed for claimed in group if claimed not in due]
+                numbers = {claimed.number for claimed in due}
+                group = [claimed for claimed in group if claimed.number not in numbers]
             else:
                 steps.reach("sender.sent")
                 await self._note(session, due, results)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from appliance.queue.entry import Claimed
 
 MOST = 2000  # recipients in hand, some kilobytes each
-MOST_PROVEN = 100  # of a destination with which a session stands
+MOST_PROVEN = 200  # of a destination with which a session stands, while there is room
 MOST_UNPROVEN = 20  # of any other
 MOST_RECIPIENTS = 100  # of one transaction; every host takes that many (RFC 5321 §4.5.3.1.8)
 
@@ -41,20 +41,6 @@ class Lane:
         self.proven = False
         self.held = 0
 
-    @property
-    def is_full(self) -> bool:
-        """Whether it has its share."""
-        return self.held >= self._share
-
-    @property
-    def wants_more(self) -> bool:
-        """Whether half of its share or less is in hand."""
-        return self.held * 2 <= self._share
-
-    @property
-    def _share(self) -> int:
-        return MOST_PROVEN if self.proven else MOST_UNPROVEN
-
 
 class Lanes:
     """All that is in hand."""
@@ -62,6 +48,8 @@ class Lanes:
     def __init__(self) -> None:
         """Begin with nothing."""
         self._lanes: dict[str, Lane] = {}
+        self._idle: dict[str, Lane] = {}  # with mail and without a connection, in their order
+        self._busy: dict[str, Lane] = {}  # with connections
         self._in_hand: dict[tuple[str, int], Claimed] = {}
         self.workers = 0
 
@@ -82,15 +70,21 @@ class Lanes:
 
     def full(self) -> list[str]:
         """Return the destinations that have their share."""
-        return [lane.key for lane in self._lanes.values() if lane.is_full]
+        return [lane.key for lane in self._lanes.values() if lane.held >= self._share(lane)]
+
+    def wants_more(self, lane: Lane) -> bool:
+        """Whether half of a destination's share or less is in hand."""
+        return lane.held * 2 <= self._share(lane)
 
     def add(self, key: str, claimed: Claimed) -> bool:
         """Take a recipient in hand; False where its destination has its share already."""
         lane = self._lanes.setdefault(key, Lane(key))
-        if lane.is_full:
+        if lane.held >= self._share(lane):
             return False
         lane.waiting.setdefault(claimed.entry_id, []).append(claimed)
         lane.held += 1
+        if not lane.workers:
+            self._idle[key] = lane
         self._in_hand[claimed.entry_id, claimed.number] = claimed
         return True
 
@@ -103,14 +97,18 @@ class Lanes:
         """
         if self.workers >= most:
             return None
-        ready = (
-            lane
-            for lane in self._lanes.values()
-            if lane.waiting and lane.workers < (most_each if lane.proven else 1)
-        )
-        lane = min(ready, key=lambda lane: lane.workers, default=None)
+        lane = next(iter(self._idle.values()), None)
+        if lane is None:
+            ready = (
+                lane
+                for lane in self._busy.values()
+                if lane.waiting and lane.workers < (most_each if lane.proven else 1)
+            )
+            lane = min(ready, key=lambda lane: lane.workers, default=None)
         if lane is None:
             return None
+        self._idle.pop(lane.key, None)
+        self._busy[lane.key] = lane
         lane.workers += 1
         self.workers += 1
         return lane, self.take(lane)
@@ -140,9 +138,7 @@ class Lanes:
 
     def others_wait(self, *, most: int) -> bool:
         """Whether some destination has mail and no connection, and none is left for it."""
-        return self.workers >= most and any(
-            lane.waiting and not lane.workers for lane in self._lanes.values()
-        )
+        return self.workers >= most and bool(self._idle)
 
     def drop(self, lane: Lane, group: Iterable[Claimed]) -> None:
         """Let recipients go: they are marked, or are to be claimed again."""
@@ -155,7 +151,17 @@ class Lanes:
         """Note that a connection has ended."""
         lane.workers -= 1
         self.workers -= 1
+        if not lane.workers:
+            del self._busy[lane.key]
+            if lane.waiting:
+                self._idle[lane.key] = lane
         self._forget(lane)
+
+    def _share(self, lane: Lane) -> int:
+        """Return how much a destination may have in hand: the less, the less room is left."""
+        return (
+            max(MOST_UNPROVEN, min(MOST_PROVEN, self.room // 4)) if lane.proven else MOST_UNPROVEN
+        )
 
     def _forget(self, lane: Lane) -> None:
         if not lane.held and not lane.workers:

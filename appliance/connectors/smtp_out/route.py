@@ -23,6 +23,7 @@ from appliance.net.resolver import (
     Resolver,
     ResolverError,
     Temporary,
+    is_address,
 )
 from appliance.rules.recipients import is_in
 from appliance.settings import smarthost, smtp
@@ -39,7 +40,7 @@ class Host:
     """An address to be called.
 
     Attributes:
-        name: the host's name, or its address where it has none.
+        name: the host's name, or its address in brackets where it has none.
         address: IP address.
         port: TCP port.
     """
@@ -50,7 +51,12 @@ class Host:
 
     def __str__(self) -> str:
         """Name and address, for people: `mx.example.com [192.0.2.1]`."""
-        return f"{self.name} [{self.address}]"
+        return f"{self.name} [{self.address}]" if self.has_name else self.name
+
+    @property
+    def has_name(self) -> bool:
+        """Whether it was found by a name."""
+        return not self.name.startswith("[")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +141,7 @@ class Router:
                 setting=smarthost.host.name,
             )
         login = (settings[smarthost.username], settings[smarthost.password])
-        hosts = tuple(Host(name, address, port) for address in addresses[:MOST_ADDRESSES])
+        hosts = tuple(_host(name, address, port) for address in addresses[:MOST_ADDRESSES])
         return Route(hosts, login if login[0] else None)
 
     async def _exchangers(self, domain: str, settings: Snapshot) -> Route | Reason:
@@ -184,7 +190,7 @@ class Router:
                 except ResolverError as error:
                     errors.append(error)
                     continue
-                found += [Host(record.host, address, port) for address in addresses]
+                found += [_host(record.host, address, port) for address in addresses]
             if our_port and any(self._is_ours(host.address, settings) for host in found):
                 if hosts or _first_temporary(errors):
                     break
@@ -212,12 +218,16 @@ class Router:
         return address in listens or (anywhere in listens and self._has_address(address))
 
 
+def _host(name: str, address: str, port: int) -> Host:
+    return Host(f"[{address}]" if is_address(name) else name, address, port)
+
+
 def _no_address(
     domain: str, groups: Sequence[Sequence[Mx]], errors: Sequence[ResolverError], settings: Snapshot
 ) -> Reason:
     temporary = _first_temporary(errors)
-    if temporary is not None:
-        return _no_answer(temporary, domain, settings)
+    if temporary is not None or _is_apart(errors[0], settings):
+        return _no_answer(temporary or errors[0], domain, settings)
     if groups[0][0].host == domain:  # neither exchangers nor an address
         text = f"There is no mail server for {domain}: {errors[0]}."
         return _reject("dns.no-address", text, 550, "5.1.2")
@@ -229,12 +239,22 @@ def _first_temporary(errors: Sequence[ResolverError]) -> ResolverError | None:
     return next((error for error in errors if isinstance(error, Temporary)), None)
 
 
+def _is_apart(error: ResolverError, settings: Snapshot) -> bool:
+    """Whether this is a network apart, whose resolver's failure says nothing of the world outside.
+
+    Where only some addresses are called, the machine's resolver often knows but those; a name
+    server that the settings name is taken at its word.
+    """
+    trusted = isinstance(error, NxDomain | NoData) and bool(settings[smtp.dns_address])
+    return bool(settings[smtp.dial_ranges]) and not trusted
+
+
 def _no_answer(error: ResolverError, domain: str, settings: Snapshot) -> Reason:
-    if isinstance(error, NxDomain):
-        return _reject("dns.no-domain", f"There is no domain {domain}: {error}.", 550, "5.1.2")
-    if settings[smtp.dial_ranges]:  # what it would have been does not matter here
+    if _is_apart(error, settings):
         return _not_allowed(f"The address of {domain} is not known ({error})", settings)
-    return _defer("dns.temporary", f"{domain} can't be looked up at present: {error}.", "4.4.3")
+    if isinstance(error, NxDomain):
+        return _reject("dns.no-domain", f"The domain does not exist. {error}.", 550, "5.1.2")
+    return _defer("dns.temporary", f"The look-up in the DNS failed. {error}.", "4.4.3")
 
 
 def _allowed(route: Route, domain: str, settings: Snapshot) -> Route | Reason:

@@ -13,7 +13,8 @@ import asyncio
 import os
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import cache
 
@@ -22,7 +23,6 @@ from appliance.connectors.smtp_out.wire import Wire
 from appliance.database.content import Content
 from appliance.mail.envelope import Envelope
 from appliance.mail.reply import Reply
-from appliance.net.resolver import is_address
 from appliance.protocol import LocalProtocolError, smtp_client
 from appliance.protocol.smtp_client import RecipientResult, SmtpClient, TlsPolicy
 from appliance.protocol.smtp_data import DataWriter
@@ -30,6 +30,7 @@ from appliance.runtime import steps
 from appliance.runtime.logs import Exchange, Logs
 
 _SUBMISSIONS = 465  # RFC 8314 §3.3
+_PIECE = 32 << 10  # octets
 _GOODBYE_S = 5.0  # for the answer to QUIT, which nothing depends on
 _UNAGREED = ("EHLO", "HELO", "STARTTLS")
 
@@ -187,7 +188,7 @@ class Session:
                     raise LocalProtocolError(f"{other} while opening")
 
     async def _shake_hands(self) -> None:
-        name = None if is_address(self.host.name) else self.host.name.rstrip(".")
+        name = self.host.name.rstrip(".") if self.host.has_name else None
         try:
             if self._wire.has_unread:  # RFC 3207 §5: clear text after the go-ahead may be anybody's
                 raise ssl.SSLError("clear text came after STARTTLS was agreed to")
@@ -207,12 +208,13 @@ class Session:
         """Send the content, listening all the while: the host may refuse it in the middle."""
         writer = DataWriter()
         try:
-            async for chunk in _chunks(content):
-                await self._write(writer.write(chunk))
-                if self._wire.has_unread:
-                    self._events += await self._exchange(self._manner.timeout_s)
-                if self._engine.closed:
-                    return
+            async with aclosing(_pieces(content)) as pieces:
+                async for piece in pieces:
+                    await self._write(writer.write(piece))
+                    if self._wire.has_unread:
+                        self._events += await self._exchange(self._manner.timeout_s)
+                    if self._engine.closed:
+                        return
         except OSError as error:  # half a content is never ended as if it were whole
             self._events += self._engine.connection_lost(f"the content can't be read: {error}")
             return
@@ -273,15 +275,22 @@ class Session:
         )
 
 
-async def _chunks(content: Content) -> AsyncIterator[bytes]:
-    """Yield a content's octets; a file is read on a thread, for a disk may keep one waiting."""
+async def _pieces(content: Content) -> AsyncGenerator[bytes, None]:
+    """Yield a content's octets; a file is read on a thread, for a disk may keep one waiting.
+
+    The pieces are small, so that a slow line moves one well within a time-out.
+    """
     chunks = content.chunks()
-    if content.path is None:
-        for chunk in chunks:
-            yield chunk
-        return
-    while chunk := await asyncio.to_thread(next, chunks, b""):
-        yield chunk
+    while True:
+        chunk = (
+            next(chunks, b"")
+            if content.path is None
+            else await asyncio.to_thread(next, chunks, b"")
+        )
+        if not chunk:
+            return
+        for start in range(0, len(chunk), _PIECE):
+            yield chunk[start : start + _PIECE]
 
 
 @cache

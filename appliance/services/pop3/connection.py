@@ -44,8 +44,9 @@ class Pop3Connection(asyncio.Protocol):
     """One connection."""
 
     __slots__ = (
-        "_buffer", "_engine", "_events", "_is_paused", "_listener", "_maildrop", "_outgoing",
-        "_service", "_task", "_transport", "_writable", "active_at", "client", "login",
+        "_buffer", "_engine", "_events", "_has_ended", "_is_paused", "_listener", "_maildrop",
+        "_outgoing", "_service", "_skipped", "_task", "_transport", "_writable", "active_at",
+        "client", "login",
     )  # fmt: skip
 
     def __init__(self, service: Pop3Service, listener: Listener) -> None:
@@ -55,6 +56,8 @@ class Pop3Connection(asyncio.Protocol):
         self._engine: Pop3Server | None = None
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
+        self._skipped = 0  # octets of a line that is too long
+        self._has_ended = False  # the client sends no more
         self._outgoing: list[bytes] = []
         self._task: asyncio.Task[None] | None = None
         self._is_paused = False
@@ -106,11 +109,14 @@ class Pop3Connection(asyncio.Protocol):
         self._is_paused = False
         if self._writable is not None:
             self._writable.set()
-        self._work()
+        # not at once: the transport is in the middle of its own writing
+        asyncio.get_running_loop().call_soon(self._work)
 
     def eof_received(self) -> bool:
         """Answer what has been sent, then close (RFC 1939 §3: without QUIT nothing is deleted)."""
-        return self._task is not None and not self._listener.tls
+        self._has_ended = True
+        is_tls = self._engine is not None and self._engine.tls_active
+        return (self._task is not None or self._is_paused) and not is_tls
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio's
         """Let the maildrop go."""
@@ -133,31 +139,45 @@ class Pop3Connection(asyncio.Protocol):
     def _work(self) -> None:
         """Answer the complete lines at hand, as long as the client reads."""
         engine = self._engine
-        while engine is not None and self._task is None and not self._is_paused:
-            end = self._buffer.find(b"\n")
-            if end < 0:
-                if len(self._buffer) <= engine.line_limit:
-                    break
-                event, size = engine.line_too_long(), len(self._buffer)
-                self._buffer = b""
-            else:
-                line, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
-                size = end + 1
-                event = engine.receive_line(line.removesuffix(b"\r"))
+        while engine is not None and self._may_answer() and (found := self._line(engine)):
+            line, size = found
             try:
+                event = engine.line_too_long() if line is None else engine.receive_line(line)
                 self._answer(engine, event, size)
-            except DatabaseError as error:
-                self._fail(event, str(error), size)
+            except DatabaseError as error:  # the line is known to be a command on the maildrop
+                verb = (line or b"").partition(b" ")[0].decode("ascii", "replace")
+                self._fail(verb.upper(), str(error), size)
             except Exception:  # noqa: BLE001 - the session's boundary
-                self._service.logs.note("error", f"a session failed: {traceback.format_exc()}")
-                self._fail(event, "internal error", size)
+                self._fail("?", f"a session failed: {traceback.format_exc()}", size)
+                self._flush()
                 self.hang_up()
                 return
             if self._octets_waiting() > _MAX_OUTGOING:
                 self._flush()
         self._flush()
-        if self._transport is not None and len(self._buffer) <= _MAX_BUFFER:
+        if self._transport is None:
+            return
+        if self._has_ended and self._may_answer():
+            self.hang_up()
+        elif len(self._buffer) <= _MAX_BUFFER:
             self._transport.resume_reading()
+
+    def _may_answer(self) -> bool:
+        """Whether the client is there and reads, and nothing is under way."""
+        is_open = self._transport is not None and not self._transport.is_closing()
+        return is_open and self._task is None and not self._is_paused
+
+    def _line(self, engine: Pop3Server) -> tuple[bytes | None, int] | None:
+        """Take the next line, None when it is too long, and its size; None when there is none."""
+        end = self._buffer.find(b"\n")
+        if end < 0:
+            if len(self._buffer) > engine.line_limit:
+                self._skipped += len(self._buffer)
+                self._buffer = b""
+            return None
+        line, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
+        size, self._skipped = self._skipped + end + 1, 0
+        return (None if size > engine.line_limit else line.removesuffix(b"\r")), size
 
     def _answer(self, engine: Pop3Server, event: Event, size: int) -> None:
         match event:
@@ -205,6 +225,8 @@ class Pop3Connection(asyncio.Protocol):
         writer = DataWriter()
         self._send(event, retr_header(octets), size)
         for chunk in chunks:
+            if self._transport is None:
+                return
             await self._write(writer.write(chunk))
         await self._write(writer.end())
 
@@ -311,9 +333,10 @@ class Pop3Connection(asyncio.Protocol):
                 self._release()
         self._work()
 
-    def _fail(self, event: Event, why: str, size: int) -> None:
+    def _fail(self, verb: str, why: str, size: int) -> None:
         self._service.logs.note("error", f"{self.login or self.client}: {why}")
-        self._send(event, b"-ERR [SYS/TEMP] the maildrop can't be read at present\r\n", size)
+        answer = b"-ERR [SYS/TEMP] the maildrop can't be read at present\r\n"
+        self._send(Respond(answer, verb), answer, size)
 
     def _record(self, entry_id: str, kind: Kind) -> None:
         """Note what its reader did with a message, for the journey."""

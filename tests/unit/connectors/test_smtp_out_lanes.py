@@ -90,8 +90,25 @@ def test_a_destination_has_but_a_share_of_what_is_in_hand() -> None:
     assert chosen is not None
     chosen[0].proven = True
     assert lanes.full() == []
-    assert MOST_PROVEN * 10 <= MOST
+    assert lanes.wants_more(chosen[0])
     assert lanes.room == MOST - MOST_UNPROVEN - 1
+
+
+def test_the_share_of_each_shrinks_as_room_gets_short() -> None:
+    """So that a new destination finds room, however much mail some others have."""
+    lanes = Lanes()
+    for letter in "ABCDEFGHIJ":
+        key = f"{letter}.test"
+        lanes.add(key, claimed(letter))
+        chosen = lanes.start(most=100, most_each=1)
+        assert chosen is not None
+        chosen[0].proven = True
+        number = 0
+        while lanes.add(key, claimed(letter, number := number + 1)):
+            pass
+        assert number <= MOST_PROVEN
+    assert lanes.room >= 4 * MOST_UNPROVEN
+    assert lanes.add("new.test", claimed("new"))
 
 
 def test_what_is_let_go_can_be_taken_again() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from appliance.connectors.smtp_out.route import MOST_ADDRESSES, Host, Route, Router
 from appliance.journey.reason import Outcome, Reason
-from appliance.net.resolver import FixedResolver, Mx, ResolverError, Temporary
+from appliance.net.resolver import FixedResolver, Mx, NxDomain, ResolverError, Temporary
 from appliance.settings import catalogue
 from appliance.settings.snapshot import Snapshot
 
@@ -71,7 +71,10 @@ def test_a_domain_without_exchangers_is_its_own() -> None:
     [("[192.0.2.7]", "192.0.2.7"), ("[IPv6:2001:db8::7]", "2001:db8::7")],
 )
 def test_an_address_literal_is_called_directly(domain: str, address: str) -> None:
-    assert called(find(domain)) == [address]
+    found = find(domain)
+    assert called(found) == [address]
+    assert isinstance(found, Route)
+    assert str(found.hosts[0]) == f"[{address}]"
 
 
 def test_at_most_ten_addresses_are_called() -> None:
@@ -220,7 +223,24 @@ def test_only_addresses_in_the_ranges_are_called() -> None:
     assert "127.0.0.0/8 ::1/128" in found.text
 
 
-def test_where_only_some_addresses_are_called_an_unknown_one_is_not() -> None:
-    failing = Temporary("b.test", 1460, "no DNS server answered in time")
+@pytest.mark.parametrize(
+    ("error", "name_server", "rule"),
+    [
+        (Temporary("b.test", 1460, "no DNS server answered in time"), "", "dial.not-allowed"),
+        (Temporary("b.test", 9002, "failure"), "192.0.2.53", "dial.not-allowed"),
+        (NxDomain("b.test"), "", "dial.not-allowed"),
+        (NxDomain("b.test"), "192.0.2.53", "dns.no-domain"),
+    ],
+)
+def test_where_only_some_addresses_are_called_an_unknown_one_is_not(
+    error: ResolverError, name_server: str, rule: str
+) -> None:
+    """A demonstration without a network: its resolver knows nothing of the world outside."""
+    in_force = settings(smtp__dial_ranges="127.0.0.0/8", smtp__dns_address=name_server)
+    assert refused(find("b.test", in_force, errors={"b.test": error}))[0] == rule
+
+
+def test_an_exchanger_without_address_is_not_called_either() -> None:
     in_force = settings(smtp__dial_ranges="127.0.0.0/8")
-    assert refused(find("b.test", in_force, errors={"b.test": failing}))[0] == "dial.not-allowed"
+    found = find("b.test", in_force, mx={"b.test": [Mx(10, "gone")]})
+    assert refused(found)[0] == "dial.not-allowed"
