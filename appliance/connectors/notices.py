@@ -19,7 +19,7 @@ from appliance.mail.envelope import Envelope, Recipient
 from appliance.mail.status import Action, DeliveryStatus
 from appliance.operations.house import House
 from appliance.queue.entry import Claimed, Origin
-from appliance.queue.queue import Submission
+from appliance.queue.submission import Submission
 from appliance.runtime.clock import MICROSECONDS, to_datetime
 from appliance.settings import retry, smtp
 

@@ -23,7 +23,7 @@ from appliance.operations.house import House
 from appliance.queue import badmail
 from appliance.queue.badmail import BadMail
 from appliance.queue.entry import Claimed, Connector, Finished, Mark, Rescheduled, State
-from appliance.queue.queue import Submission
+from appliance.queue.submission import Submission
 from appliance.rules.retry import Again, GiveUp, after_failure
 from appliance.runtime import metrics
 from appliance.runtime.logs import Logs

@@ -70,10 +70,14 @@ class Database:
         if self._pid != os.getpid():  # connections never cross a fork
             self._idle.clear()
             self._pid = os.getpid()
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return Connection(self.engine.connect(writes=False), self.dialect)
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return Connection(self.engine.connect(writes=False), self.dialect)
+            if not self.engine.is_lost(connection.raw):
+                return connection
+            connection.raw.close()
 
     def give_back(self, connection: Connection) -> None:
         """Put a read connection back, or close it when enough are idle."""

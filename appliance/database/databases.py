@@ -89,7 +89,7 @@ class Databases:
         shutil.rmtree(self.home / "postoffices" / str(postoffice_id), ignore_errors=True)
 
     def existing(self) -> Iterator[tuple[str, Schema, Database]]:
-        """Yield each database there is, of whatever version, with its name; the caller closes it."""
+        """Yield each database there is, of whatever version; the caller closes it."""
         for role, path in _PATHS.items():
             if self.url or (self.home / path).exists():
                 yield role, self.schemas[role], self._make(role, self.home / path)

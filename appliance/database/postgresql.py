@@ -5,6 +5,7 @@ Owns: nothing; opens connections. Failure: `StoreBusy` when the server can't be 
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -44,6 +45,14 @@ class PostgresEngine:
         except psycopg.Error as error:
             raise StoreBusy(f"the PostgreSQL database can't be reached: {error}") from error
         return raw
+
+    def is_lost(self, raw: Any) -> bool:
+        """Tell whether the server has ended an idle connection: else it has nothing to say."""
+        if raw.closed:
+            return True
+        poll = select.poll()
+        poll.register(raw.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:

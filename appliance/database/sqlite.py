@@ -72,6 +72,10 @@ class SqliteEngine:
             raise StoreBusy(f"{self.path} can't be opened: {error}") from error
         return raw
 
+    def is_lost(self, raw: Any) -> bool:  # noqa: ARG002 - PostgreSQL's are
+        """Return False: a file does not hang up."""
+        return False
+
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Hold the database's write lock: waits its turn without polling, unlike SQLite's own."""
@@ -95,10 +99,11 @@ class SqliteEngine:
             raw.close()
 
     def release(self) -> None:
-        """Close the lock file."""
-        if self._lock_fd >= 0 and self._lock_pid == os.getpid():
-            os.close(self._lock_fd)
-        self._lock_fd, self._lock_pid = -1, 0
+        """Close the lock file, once nobody of this process holds it."""
+        with self._one_thread:
+            if self._lock_fd >= 0 and self._lock_pid == os.getpid():
+                os.close(self._lock_fd)
+            self._lock_fd, self._lock_pid = -1, 0
 
 
 def refuse_network_home(home: Path) -> None:

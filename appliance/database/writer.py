@@ -48,6 +48,9 @@ class Engine(Protocol):
     def connect(self, *, writes: bool, lazy: bool = False) -> Any:
         """Open a raw connection in autocommit mode."""
 
+    def is_lost(self, raw: Any) -> bool:
+        """Tell whether an idle connection can't be used any more."""
+
     def exclusive(self) -> Any:
         """Return a context manager that keeps other writers away."""
 
@@ -241,7 +244,7 @@ class Writer:
         for action in dict.fromkeys(each for pending in batch for each in pending.actions):
             try:
                 action()
-            except Exception:  # what is durable stays acknowledged
+            except Exception:  # noqa: BLE001 - what is durable stays acknowledged
                 _log.exception("an action after a commit failed")
 
     def _run_one(self, transaction: Transaction, pending: _Pending) -> None:
@@ -266,6 +269,8 @@ class Writer:
         return error
 
     def _connect(self) -> Transaction:
+        if self._connection is not None and self._engine.is_lost(self._connection.raw):
+            self._disconnect()
         if self._connection is None:
             raw = self._engine.connect(writes=True, lazy=self._lazy)
             self._connection = Transaction(raw, self._engine.dialect)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from appliance.database.errors import DatabaseError
 from appliance.directory.lookup import Directory
-from appliance.directory.sealing import Sealer
+from appliance.directory.sealing import Sealer, SealError
 from appliance.settings import catalogue
 from appliance.settings.snapshot import Snapshot, build
 
@@ -50,11 +50,15 @@ class LiveSettings:
 
     def _read(self) -> Snapshot:
         version, rows = self._directory.setting_rows()
-        opened = [
-            (name, scope, subject, self._open(name, text)) for name, scope, subject, text in rows
-        ]
+        opened: list[tuple[str, str, str, str]] = []
+        sealed_for_ever: list[str] = []
+        for name, scope, subject, text in rows:
+            try:
+                opened.append((name, scope, subject, self._open(name, text)))
+            except SealError as error:  # a lost key costs that secret, not the mail
+                sealed_for_ever.append(str(error))
         snapshot, passed_over = build(opened, node=self._node, version=version)
-        for problem in passed_over:
+        for problem in (*sealed_for_ever, *passed_over):
             _log.warning("a stored setting is passed over: %s", problem)
         return snapshot
 

@@ -98,9 +98,14 @@ _AUDIT = select(
 ).order_by(_u.id.desc())
 
 
+def storable(text: str) -> str:
+    """Replace what no database takes (NUL, lone surrogates) by a character that no name has."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
 def fold(name: str) -> str:
     """Fold a post office's or mailbox's name for comparing: case does not count."""
-    return name.casefold()
+    return storable(name).casefold()
 
 
 class Directory:
@@ -138,7 +143,8 @@ class Directory:
         with self._source.reader() as connection:
             row = connection.row(_MAILBOX_BY_LOGIN, wanted)
             if row is None:
-                row = connection.row(_MAILBOX_BY_ADDRESS, {"address_key": login.lower()})
+                wanted = {"address_key": storable(login).lower()}
+                row = connection.row(_MAILBOX_BY_ADDRESS, wanted)
         if row is None or not row.enabled or not row.postoffice_enabled:
             return None
         return _mailbox(row), row.password_hash
@@ -226,7 +232,7 @@ class Directory:
     def revisions(self, *, about: str | None = None, most: int) -> list[Revision]:
         """Return the newest revisions, of one object or all."""
         query = _REVISIONS.limit(most)
-        rows = self._rows(query if about is None else query.where(_r.object == about))
+        rows = self._rows(query if about is None else query.where(_r.object == storable(about)))
         return [Revision(*row) for row in rows]
 
     def audit(self, *, most: int) -> list[AuditRecord]:

@@ -42,12 +42,13 @@ class Sealer:
         Raises:
             SealError: the key file is another one, or the value was tampered with.
         """
-        octets = base64.b64decode(sealed.removeprefix(_PREFIX))
+        key = self._key()
         try:
-            opened = AESGCM(self._key()).decrypt(octets[:_NONCE], octets[_NONCE:], name.encode())
-        except InvalidTag:
+            octets = base64.b64decode(sealed.removeprefix(_PREFIX), validate=True)
+            opened = AESGCM(key).decrypt(octets[:_NONCE], octets[_NONCE:], name.encode())
+        except (InvalidTag, ValueError):
             raise SealError(
-                f"{name} was sealed with another key file than {self._key_file}"
+                f"{name} was sealed with another key file than {self._key_file}; set it again"
             ) from None
         return opened.decode()
 

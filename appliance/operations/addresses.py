@@ -8,6 +8,7 @@ from sqlalchemy import insert, update
 
 from appliance.database.statement import Statement, param
 from appliance.directory import tables
+from appliance.directory.lookup import fold
 from appliance.directory.records import Domain, Mailbox, MappedAddress
 from appliance.mail.address import Address, AddressError
 from appliance.operations.checks import (
@@ -161,6 +162,8 @@ class ListAddresses(Question[list[MappedAddress]]):
         if self.postoffice:
             found_postoffice(house.directory, self.postoffice)
         if self.mailbox:
+            if fold(self.owner()) != fold(postoffice_of(self.mailbox)):
+                raise Invalid(f"{self.mailbox!r} is no mailbox of {self.postoffice!r}")
             found_mailbox(house.directory, self.mailbox)
         return house.directory.addresses(
             postoffice=self.postoffice or None, mailbox=self.mailbox or None

@@ -10,6 +10,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from appliance.directory.lookup import fold
 from appliance.directory.records import Mailbox
 from appliance.journey.reason import Outcome, Reason
 from appliance.operations.house import House
@@ -53,7 +54,7 @@ class Logins:
             default_postoffice=settings[auth.default_postoffice],
             alternate_at=settings[pop.alternate_at] if self._service == "pop3" else "",
         )
-        key = login.casefold()
+        key = fold(login)
         verdict = self._may_try(key, client)
         if not verdict.accepted:
             return self._result(None, login, verdict, "throttled")

@@ -104,7 +104,8 @@ class CreateMailbox(_OfMailbox, Change[Mailbox]):
             created_at=work.now_us,
         )
         after = {"login": made.login, "role": self.role, "enabled": True}
-        work.revise(self.object(), before=None, after=after, postoffice_id=postoffice.id)
+        about = f"mailbox {made.login}"
+        work.revise(about, before=None, after=after, postoffice_id=postoffice.id)
         for domain in work.directory.domains(postoffice.name):
             map_address(work, domain, made, name)
         return made
@@ -130,8 +131,12 @@ class SetMailboxPassword(_OfMailbox, Change[None]):
         """Set it; the revision says only that it changed."""
         found = found_mailbox(work.directory, self.mailbox)
         work.transaction.run(_PASSWORD, {"box": found.id, "value": work.prepared})
-        changed = {"password": "(changed)"}
-        work.revise(self.object(), before={}, after=changed, postoffice_id=found.postoffice_id)
+        work.revise(
+            f"mailbox {found.login}",
+            before={},
+            after={"password": "(changed)"},
+            postoffice_id=found.postoffice_id,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +154,7 @@ class EnableMailbox(_OfMailbox, Change[None]):
             return
         work.transaction.run(_ENABLE, {"box": found.id, "value": int(self.enabled)})
         work.revise(
-            self.object(),
+            f"mailbox {found.login}",
             before={"enabled": found.enabled},
             after={"enabled": self.enabled},
             postoffice_id=found.postoffice_id,
@@ -174,7 +179,8 @@ class DeleteMailbox(_OfMailbox, Change[None]):
         work.transaction.run(_BURY_ADDRESSES, buried)
         work.transaction.run(_BURY, buried)
         before = {"login": found.login, "role": found.role, "enabled": found.enabled}
-        work.revise(self.object(), before=before, after=None, postoffice_id=found.postoffice_id)
+        about = f"mailbox {found.login}"
+        work.revise(about, before=before, after=None, postoffice_id=found.postoffice_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from appliance.database.errors import Conflict
 from appliance.database.statement import Statement
 from appliance.database.writer import Transaction
 from appliance.directory import tables
-from appliance.directory.lookup import Directory
+from appliance.directory.lookup import Directory, storable
 from appliance.journey.reason import Reason
 from appliance.operations.house import House
 from appliance.rules.access import Actor, Permission, decide
@@ -177,6 +177,8 @@ def perform(house: House, call: Call, operation: Change[R] | Action[R]) -> R:
         prepared = operation.prepare(house)
 
         def job(transaction: Transaction) -> R:
+            # one change after the other: each sees the ones before, and revisions count upwards
+            transaction.alone("directory")
             done = operation.apply(Work(house, call, operation, prepared, transaction))
             transaction.run(_INSERT_AUDIT, _audit_row(house, call, operation, "done", ""))
             return done
@@ -221,7 +223,7 @@ def _audit_row(
         "door": call.door,
         "client": call.client,
         "operation": operation.name,
-        "object": operation.object(),
+        "object": storable(operation.object()),
         "outcome": outcome,
-        "detail": detail,
+        "detail": storable(detail),
     }

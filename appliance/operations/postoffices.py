@@ -122,7 +122,7 @@ class EnablePostOffice(Change[None]):
             return
         work.transaction.run(_ENABLE, {"po": found.id, "value": int(self.enabled)})
         work.revise(
-            self.object(),
+            f"postoffice {found.name}",
             before={"enabled": found.enabled},
             after={"enabled": self.enabled},
             postoffice_id=found.id,
@@ -147,7 +147,8 @@ class DeletePostOffice(Change[None]):
         for statement in _BURY:
             work.transaction.run(statement, {"po": found.id, "now": work.now_us})
         before = {"name": found.name, "enabled": found.enabled}
-        work.revise(self.object(), before=before, after=None, postoffice_id=found.id)
+        about = f"postoffice {found.name}"
+        work.revise(about, before=before, after=None, postoffice_id=found.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import delete, insert, select
@@ -109,7 +109,7 @@ class ChangeSetting(Change[None]):
     name = "settings.set"
     permission = Permission.SERVER_CHANGE
     setting: str
-    value: str | None
+    value: str | None = field(repr=False)
     node: str = ""
 
     def object(self) -> str:
@@ -126,6 +126,9 @@ class ChangeSetting(Change[None]):
         try:
             text = str(setting.kind.render(setting.parse(self.value)))
         except SettingsError as error:
+            if setting.secret:  # the text would repeat it
+                right = setting.kind.describe()
+                raise Invalid(f"{setting.name}: that is not {right} of one line") from None
             raise Invalid(str(error)) from None
         return house.sealer.seal(text, name=setting.name) if setting.secret else text
 

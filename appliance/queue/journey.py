@@ -9,6 +9,7 @@ Owns: journey.db. Failure: a write that fails is logged; reading raises StoreBus
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,8 +55,8 @@ _SEARCH = Statement(
     .where(
         events.c.at >= param("since"),
         or_(
-            events.c.recipient.contains(param("text_1"), autoescape=False),
-            events.c.reverse_path.contains(param("text_2"), autoescape=False),
+            events.c.recipient.icontains(param("text_1"), escape="/"),
+            events.c.reverse_path.icontains(param("text_2"), escape="/"),
         ),
     )
     .order_by(events.c.at.desc())
@@ -115,8 +116,9 @@ class Journey:
             return [_event(row) for row in connection.rows(_OF_MESSAGE, {"message": message_id})]
 
     def search(self, text: str, *, since_us: int, most: int) -> list[Event]:
-        """Return the newest events whose sender or recipient holds a text."""
-        wanted = {"text_1": text, "text_2": text, "since": since_us, "most": most}
+        """Return the newest events whose sender or recipient holds a text, in any case."""
+        literal = re.sub("[/%_]", r"/\g<0>", text)  # LIKE's own characters
+        wanted = {"text_1": literal, "text_2": literal, "since": since_us, "most": most}
         with self._database.reader() as connection:
             return [_event(row) for row in connection.rows(_SEARCH, wanted)]
 

@@ -13,33 +13,29 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import select, update
 
 from appliance.database.content import Content, ContentFolder, ContentWriter
 from appliance.database.database import Database
 from appliance.database.listen import notify
 from appliance.database.statement import POSTGRESQL, Row, Sql, Statement, param
 from appliance.database.writer import Transaction
-from appliance.journey.event import Event, Kind
 from appliance.mail.envelope import Envelope
-from appliance.mail.headers import Summary, scan
+from appliance.mail.headers import Summary
 from appliance.queue import tables
 from appliance.queue.entry import (
-    ACTIVE,
     Claimed,
     Connector,
     Finished,
     Mark,
     Origin,
-    Rescheduled,
     Routed,
-    State,
-    envelope_options,
-    recipient_options,
     to_envelope,
     to_recipient,
 )
 from appliance.queue.journey import Accepted, Journey
+from appliance.queue.marks import write_marks
+from appliance.queue.submission import Submission
 from appliance.runtime import steps
 from appliance.runtime.clock import MICROSECONDS, Clock, new_id
 
@@ -47,41 +43,7 @@ _LEASE_US = 300 * MICROSECONDS
 
 _e, _r, _c = tables.entries.c, tables.recipients.c, tables.contents.c
 
-_INSERT_CONTENT = Statement(insert(tables.contents).returning(_c.id), ("size", "body", "file"))
-_INSERT_ENTRY = Statement(insert(tables.entries))
-_INSERT_RECIPIENT = Statement(insert(tables.recipients))
-_DELETE_CONTENT = Statement(delete(tables.contents).where(_c.id == param("content")))
-_DELETE_ENTRY = Statement(delete(tables.entries).where(_e.id == param("entry")))
-_DELETE_RECIPIENTS = Statement(delete(tables.recipients).where(_r.entry_id == param("entry")))
 _CONTENT = Statement(select(_c.size, _c.body, _c.file).where(_c.id == param("content")))
-_LOCK_ENTRY = Statement(select(_e.id).where(_e.id == param("entry")).with_for_update())
-_UNFINISHED = Statement(
-    select(_r.number)
-    .where(_r.entry_id == param("entry"), _r.state.not_in([State.DONE, State.FAILED]))
-    .limit(1)
-)
-_THIS = (_r.entry_id == param("entry"), _r.number == param("recipient"))
-_FINISH = Statement(
-    update(tables.recipients)
-    .where(*_THIS)
-    .values(state=param("new_state"), status=param("new_status"), lease_until=0)
-)
-_RESCHEDULE = Statement(
-    update(tables.recipients)
-    .where(*_THIS, _r.state.in_(ACTIVE))
-    .values(
-        state=State.DEFERRED,
-        due_at=param("due"),
-        attempts=param("tried"),
-        status=param("new_status"),
-        lease_until=0,
-    )
-)
-_ROUTE = Statement(
-    update(tables.recipients)
-    .where(*_THIS, _r.state.in_(ACTIVE))
-    .values(connector=param("to"), destination=param("target"), lease_until=0)
-)
 _CLAIM_COLUMNS = (
     _r.entry_id, _r.number, _r.address, _r.options.label("recipient_options"), _r.destination,
     _r.attempts, _r.due_at, _e.recipients, _e.accepted_at, _e.reverse_path, _e.options, _e.login,
@@ -104,107 +66,14 @@ _LEASE = (  # PostgreSQL: several workers, each row to one of them
     )
 )
 _LEASE_ANY = Statement(_LEASE)
-_SET_LEASE = Statement(update(tables.recipients).where(*_THIS).values(lease_until=param("until")))
-_NEXT_DUE = Statement(
-    select(_r.due_at)
-    .where(_r.connector == param("wanted"), tables.IS_ACTIVE)
-    .order_by(_r.due_at)
-    .limit(1)
+_SET_LEASE = Statement(
+    update(tables.recipients).where(*tables.THIS_RECIPIENT).values(lease_until=param("until"))
 )
 _STILL_DUE = Statement(
     select(_r.number).where(
         _r.entry_id == param("entry"), _r.connector == param("wanted"), tables.IS_ACTIVE
     )
 )
-
-
-class Submission:
-    """A message ready to be written into the queue, in whatever transaction that happens."""
-
-    __slots__ = ("content", "entry", "event", "id", "recipients", "row", "wake")
-
-    def __init__(
-        self,
-        envelope: Envelope,
-        content: ContentWriter,
-        origin: Origin,
-        *,
-        message_id: str,
-        now_us: int,
-        reason: dict[str, Any] | None,
-        wake: Callable[[], None],
-    ) -> None:
-        """Prepare the rows.
-
-        Args:
-            envelope: with at least one recipient.
-            content: complete; `sync` has been called.
-            origin: where it came from.
-            message_id: from `clock.new_id`.
-            now_us: the time of acceptance.
-            reason: why it was accepted, for the journey.
-            wake: called once it is durable.
-        """
-        self.wake = wake
-        self.id = message_id
-        self.content = content
-        reverse_path = str(envelope.reverse_path) if envelope.reverse_path else ""
-        summary = scan(content.beginning())
-        self.event = Event(
-            at_us=now_us,
-            message_id=message_id,
-            kind=Kind.ACCEPTED,
-            reverse_path=reverse_path,
-            text=f"accepted from {origin.login or origin.client or origin.kind}",
-            reason=reason,
-            detail={
-                "origin": origin.kind,
-                "login": origin.login,
-                "client": origin.client,
-                "recipients": " ".join(str(each.address) for each in envelope.recipients[:20]),
-                "size": str(content.size),
-                "subject": summary.subject[:200],
-                "message_id_header": summary.message_id[:200],
-            },
-        )
-        self.row = {"size": content.size, "body": content.body(), "file": content.file_name()}
-        self.entry = {
-            "id": message_id,
-            "accepted_at": now_us,
-            "size": content.size,
-            "origin": origin.kind,
-            "reverse_path": reverse_path,
-            "options": envelope_options(envelope),
-            "login": origin.login,
-            "client": origin.client,
-            "recipients": len(envelope.recipients),
-            "summary": summary.to_json(),
-            "event": self.event.data(),
-        }
-        self.recipients = [
-            {
-                "entry_id": message_id,
-                "number": number,
-                "address": str(recipient.address),
-                "options": recipient_options(recipient),
-                "connector": Connector.UNROUTED,
-                "destination": "",
-                "state": State.PENDING,
-                "due_at": now_us,
-                "attempts": 0,
-                "status": "",
-                "lease_until": 0,
-            }
-            for number, recipient in enumerate(envelope.recipients)
-        ]
-
-    def write(self, transaction: Transaction) -> None:
-        """Write content, envelope, recipients and first event: one commit makes them durable."""
-        content_id = transaction.value(_INSERT_CONTENT, self.row)
-        transaction.run(_INSERT_ENTRY, {**self.entry, "content_id": content_id})
-        transaction.run_many(_INSERT_RECIPIENT, self.recipients)
-        notify(transaction, "mta")
-        transaction.after_commit(self.wake)
 
 
 class Queue:
@@ -350,12 +219,6 @@ class Queue:
             lambda transaction: transaction.run_many(_SET_LEASE, rows), lazy=True
         )
 
-    def next_due(self, connector: Connector) -> int | None:
-        """Return when the next recipient of a connector is due (µs), None when there is none."""
-        with self.database.reader() as connection:
-            found: int | None = connection.value(_NEXT_DUE, {"wanted": connector})
-        return found
-
     def content_of(self, claimed: Claimed) -> Content:
         """Return a message's content."""
         if claimed.file is not None:
@@ -409,7 +272,7 @@ class Queue:
         goes_out = any(isinstance(m, Routed) and m.connector is Connector.SMTP for m in marks)
 
         def job(transaction: Transaction) -> None:
-            for name in _write_marks(transaction, marks):
+            for name in write_marks(transaction, marks):
                 transaction.after_commit(partial(self.folder.remove, name))
             for notice in notices:
                 notice.write(transaction)
@@ -473,55 +336,3 @@ def _claimed(row: Row) -> Claimed:
         summary_json=row.summary,
         accepted=Accepted(row.entry_id, row.accepted_at, row.reverse_path, row.event),
     )
-
-
-def _write_marks(transaction: Transaction, marks: Collection[Mark]) -> list[str]:
-    """Write marks; returns the names of content files that nothing refers to any more."""
-    finished: dict[str, list[Finished]] = {}
-    rescheduled: list[dict[str, Any]] = []
-    routed: list[dict[str, Any]] = []
-    for mark in marks:
-        this = {"entry": mark.claimed.entry_id, "recipient": mark.claimed.number}
-        match mark:
-            case Finished():
-                finished.setdefault(mark.claimed.entry_id, []).append(mark)
-            case Rescheduled(claimed, due_at, status):
-                tried = claimed.attempts + 1
-                rescheduled.append({**this, "due": due_at, "tried": tried, "new_status": status})
-            case Routed(_, connector, destination):
-                routed.append({**this, "to": connector, "target": destination})
-    if rescheduled:
-        transaction.run_many(_RESCHEDULE, rescheduled)
-    if routed:
-        transaction.run_many(_ROUTE, routed)
-    return _finish(transaction, finished)
-
-
-def _finish(transaction: Transaction, finished: dict[str, list[Finished]]) -> list[str]:
-    gone: list[Claimed] = []
-    for entry_id, marks in sorted(finished.items()):  # in one order, so that no two wait in a ring
-        claimed = marks[0].claimed
-        if len({mark.claimed.number for mark in marks}) < claimed.of:
-            # PostgreSQL: of two workers that finish the last two, the second sees the first's mark
-            transaction.value(_LOCK_ENTRY, {"entry": entry_id})
-            transaction.run_many(
-                _FINISH,
-                [
-                    {
-                        "entry": entry_id,
-                        "recipient": mark.claimed.number,
-                        "new_state": mark.state,
-                        "new_status": mark.status,
-                    }
-                    for mark in marks
-                ],
-            )
-            if transaction.value(_UNFINISHED, {"entry": entry_id}) is not None:
-                continue
-        gone.append(claimed)
-    if gone:
-        entries = [{"entry": claimed.entry_id} for claimed in gone]
-        transaction.run_many(_DELETE_RECIPIENTS, entries)
-        transaction.run_many(_DELETE_ENTRY, entries)
-        transaction.run_many(_DELETE_CONTENT, [{"content": each.content_id} for each in gone])
-    return [claimed.file for claimed in gone if claimed.file is not None]

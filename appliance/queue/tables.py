@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 from appliance.database.schema import Schema
+from appliance.database.statement import param
 
 metadata = MetaData()
 
@@ -66,6 +67,12 @@ Index(
     recipients.c.destination,  # so that claims pass over a busy destination without its rows
     sqlite_where=IS_ACTIVE,
     postgresql_where=IS_ACTIVE,
+)
+
+# One recipient, by the parameters `entry` and `recipient`.
+THIS_RECIPIENT = (
+    recipients.c.entry_id == param("entry"),
+    recipients.c.number == param("recipient"),
 )
 
 SCHEMA = Schema("queue", metadata, Path(__file__).parent / "migrations", "queue0001")

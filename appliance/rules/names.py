@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-_NAME = re.compile(r"[^\W_](?:[\w.+-]{0,62}[^\W])?")
+_NAME = re.compile(r"[^\W_](?:[\w.+-]{0,62}[^\W_])?")
 
 
 def check_name(name: str, what: str) -> str:

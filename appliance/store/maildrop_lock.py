@@ -84,6 +84,9 @@ class AdvisoryLocks:
     def acquire(self, mailbox_id: int) -> bool:
         """Lock a mailbox; False when another session has it."""
         with self._guard:
+            connection, engine = self._connection, self._database.engine
+            if connection is not None and engine.is_lost(connection.raw):
+                self._disconnect()
             if mailbox_id in self._held or not self._ask(func.pg_try_advisory_lock, mailbox_id):
                 return False
             self._held.add(mailbox_id)

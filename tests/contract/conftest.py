@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from argon2 import PasswordHasher
 
 from appliance.database.database import Database
 from appliance.database.postgresql import PostgresEngine
@@ -97,6 +98,13 @@ def database_url(dialect: str, request: pytest.FixtureRequest) -> str:
     """The URL a home is configured with: empty for SQLite."""
     url: str = request.getfixturevalue("postgresql") if dialect == "postgresql" else ""
     return url
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash at the least cost there is; tests/unit/directory holds the real one to RFC 9106."""
+    quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr("appliance.directory.passwords._HASHER", quick)
 
 
 @pytest.fixture

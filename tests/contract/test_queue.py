@@ -302,19 +302,11 @@ def test_deferred_recipient_is_not_claimed_before_it_is_due(house: House, clock:
     due_at = clock.now_us() + 900 * MICROSECONDS
     house.queue.mark([Rescheduled(claimed, due_at, "451 later")], durable=True)
     assert claim_all(house) == []
-    assert house.queue.next_due(Connector.UNROUTED) == due_at
     clock.advance(899)
     assert claim_all(house) == []
     clock.advance(1)
     (again,) = claim_all(house)
     assert again.attempts == 1
-
-
-def test_next_due_is_per_connector(house: House) -> None:
-    assert house.queue.next_due(Connector.UNROUTED) is None
-    submit(house, "a@b.test")
-    assert house.queue.next_due(Connector.UNROUTED) == house.clock.now_us()
-    assert house.queue.next_due(Connector.SMTP) is None
 
 
 # ── marking ──────────────────────────────────────────────────────────────────────────────────────

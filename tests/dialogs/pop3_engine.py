@@ -111,9 +111,9 @@ class EngineTransport:
                 return data
             case Login(user=user, password=password):
                 if (user, password) != (LOGIN, self._password):
-                    return self.engine.login_failed("AUTH", "wrong login or password")
+                    return self.engine.login_failed("AUTH", "The login or the password is wrong.")
                 if self._maildrop == "locked":
-                    return self.engine.login_failed("IN-USE", "another session has the maildrop")
+                    return self.engine.login_failed("IN-USE", "another session has this maildrop open")
                 return self.engine.login_ok(Messages(self._contents))
             case TlsRequested(data=data):
                 self._is_handshake_due = True

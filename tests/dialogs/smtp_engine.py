@@ -113,7 +113,7 @@ class EngineTransport:
         if address.key in MAILBOXES:
             return Reply(250, "2.1.5", _OK)
         if address.domain == "demo.test":
-            return Reply(550, "5.1.1", f"No mailbox {address} here")
+            return Reply(550, "5.1.1", f"There is no address <{address}> here")
         if self.engine.login:
             return Reply(250, "2.1.5", _OK)
         return Reply(550, "5.7.1", f"Relaying to {address.domain} denied")

@@ -84,7 +84,10 @@ def test_explain_agrees_with_what_the_server_then_does(
     world: _World, source: str, name: str
 ) -> None:
     sender, recipient, with_login, rule = _CASES[name]
-    names = {each: getattr(world, each).address for each in ("sender", "box", "suspended", "elsewhere", "paused")}
+    names = {
+        each: getattr(world, each).address
+        for each in ("sender", "box", "suspended", "elsewhere", "paused")
+    }
     sender, recipient = sender.format(**names), recipient.format(**names)
     login = world.sender if with_login else None
     decisions = world.server.ask(
@@ -104,7 +107,13 @@ def test_explain_agrees_with_what_the_server_then_does(
 @pytest.mark.parametrize(
     ("setting", "value", "client", "sender", "rule"),
     [
-        ("relay__privileged_ranges", "127.6.0.0/16", "127.6.1.1", "x@example.org", "relay.privileged"),
+        (
+            "relay__privileged_ranges",
+            "127.6.0.0/16",
+            "127.6.1.1",
+            "x@example.org",
+            "relay.privileged",
+        ),
         ("relay__local_senders", "yes", "127.6.1.2", "{sender}", "relay.local-sender"),
         ("relay__enabled", "no", "127.6.1.3", "x@example.org", "relay.off"),
     ],
@@ -122,7 +131,9 @@ def test_explain_follows_the_settings_as_the_server_does(
         assert decided.rule == rule
         assert decided.reply is not None
         until(
-            lambda: _try(world, sender, "dave@example.com", client, None).text == decided.reply.text,  # type: ignore[union-attr] # see above
+            lambda: (
+                _try(world, sender, "dave@example.com", client, None).text == decided.reply.text
+            ),  # type: ignore[union-attr] # see above
             "the server decides by it too",
         )
     finally:
@@ -142,7 +153,10 @@ def test_the_command_prints_each_decision_with_its_rule(world: _World) -> None:
     assert decision["inputs"]["client"] == "192.0.2.1"
     accepted = world.server.json(*deliver, "--from", "", "--to", world.box.address)
     assert accepted["accepted"] is True
-    assert [each["rule"] for each in accepted["decisions"]] == ["recipient.local", "routing.mailbox"]
+    assert [each["rule"] for each in accepted["decisions"]] == [
+        "recipient.local",
+        "routing.mailbox",
+    ]
 
 
 def _kinds(trace: dict[str, Any]) -> list[str]:
@@ -154,7 +168,9 @@ def test_a_journey_is_told_from_acceptance_to_deletion(
 ) -> None:  # CHECKLIST 476
     with Smtp(server.ports["smtp"]) as client:
         client.ehlo()
-        message_id = client.message(b"Subject: a journey\r\nMessage-ID: <j@x>\r\n\r\n", box.address).id
+        message_id = client.message(
+            b"Subject: a journey\r\nMessage-ID: <j@x>\r\n\r\n", box.address
+        ).id
     inbox(box)
     with Pop3(server.ports["pop3"]) as pop3:
         pop3.login(box.login, box.password)
@@ -205,13 +221,13 @@ def test_a_journey_of_several_recipients_tells_of_each(server: Server, inbox: In
     assert sorted(delivered) == sorted(each.address for each in boxes)
 
 
-def test_mail_that_waits_says_why_and_is_still_in_the_queue(
-    server: Server, box: Box
-) -> None:
+def test_mail_that_waits_says_why_and_is_still_in_the_queue(server: Server, box: Box) -> None:
     with Smtp(server.ports["submissions"], tls=server.tls) as client:
         client.ehlo()
         client.auth(box.login, box.password)
-        message_id = client.message(b"Subject: out\r\n\r\n", "dave@[127.0.0.1]", sender=box.address).id
+        message_id = client.message(
+            b"Subject: out\r\n\r\n", "dave@[127.0.0.1]", sender=box.address
+        ).id
     trace = until(
         lambda: (found := _trace(server, message_id)) and "deferred" in _kinds(found) and found,
         "an attempt has failed for now",

@@ -20,7 +20,8 @@ _SIZE = 40 * _MIB
 _GROWTH_KIB = 32 << 10
 # Lines with dots at their beginning, whose borders fall differently in every block.
 _PIECE = b"".join(
-    b"." * (number % 4) + b"%06d " % number + b"x" * (number % 70) + b"\r\n" for number in range(999)
+    b"." * (number % 4) + b"%06d " % number + b"x" * (number % 70) + b"\r\n"
+    for number in range(999)
 )
 
 

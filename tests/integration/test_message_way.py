@@ -82,9 +82,7 @@ def test_unusual_messages_come_through_as_they_are(
     assert _strip(octets) == content
 
 
-def test_a_message_without_any_octet_is_delivered(
-    server: Server, box: Box, inbox: Inbox
-) -> None:
+def test_a_message_without_any_octet_is_delivered(server: Server, box: Box, inbox: Inbox) -> None:
     _deliver(server, b"", box.address)
     [octets] = inbox(box)
     assert _strip(octets) == b""
@@ -93,7 +91,9 @@ def test_a_message_without_any_octet_is_delivered(
 def test_the_return_path_is_the_reverse_path_and_stands_first(
     server: Server, box: Box, inbox: Inbox
 ) -> None:  # RFC 5321 §4.4
-    _deliver(server, b"Return-Path: <forged@x.org>\r\n\r\n", box.address, sender="Carol@Example.ORG")
+    _deliver(
+        server, b"Return-Path: <forged@x.org>\r\n\r\n", box.address, sender="Carol@Example.ORG"
+    )
     [octets] = inbox(box)
     assert octets.startswith(b"Return-Path: <Carol@example.org>\r\nReceived: from client.example ")
 
@@ -300,7 +300,10 @@ def test_smtplib_submits_over_tls_from_the_first_byte(
 def test_swaks_submits_with_each_mechanism(
     server: Server, box: Box, inbox: Inbox, mechanism: str, way: str
 ) -> None:  # RFC 4954; CHECKLIST 097
-    port, option = {"starttls": ("submission", "--tls"), "tls": ("submissions", "--tls-on-connect")}[way]
+    port, option = {
+        "starttls": ("submission", "--tls"),
+        "tls": ("submissions", "--tls-on-connect"),
+    }[way]
     said = _run(
         "swaks", "--server", "127.0.0.1", "--port", str(server.ports[port]), option,
         "--auth", mechanism, "--auth-user", box.login, "--auth-password", box.password,
@@ -386,9 +389,25 @@ def test_fetchmail_fetches_and_keeps_or_deletes(
         f"  mda \"sh -c 'cat >>{folder}'\"\n"
     )
     rc.chmod(0o600)
-    environment = {**os.environ, "FETCHMAILHOME": str(tmp_path), "FETCHMAIL_INCLUDE_DEFAULT_X509_CA_CERTS": "no"}
-    command = ["fetchmail", "--fetchmailrc", str(rc), "--nosyslog", "--idfile", str(tmp_path / "ids")]
-    for options, code, fetched in ((["--keep"], 0, 3), (["--keep"], 1, 3), (["--nokeep", "--all"], 0, 6), ([], 1, 6)):
+    environment = {
+        **os.environ,
+        "FETCHMAILHOME": str(tmp_path),
+        "FETCHMAIL_INCLUDE_DEFAULT_X509_CA_CERTS": "no",
+    }
+    command = [
+        "fetchmail",
+        "--fetchmailrc",
+        str(rc),
+        "--nosyslog",
+        "--idfile",
+        str(tmp_path / "ids"),
+    ]
+    for options, code, fetched in (
+        (["--keep"], 0, 3),
+        (["--keep"], 1, 3),
+        (["--nokeep", "--all"], 0, 6),
+        ([], 1, 6),
+    ):
         done = subprocess.run(
             [*command, *options], env=environment, capture_output=True, timeout=60, check=False
         )

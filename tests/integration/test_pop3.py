@@ -95,7 +95,10 @@ def test_quit_deletes_what_was_marked_and_the_rest_keeps_its_unique_ids(
     assert client.has_ended
     with Pop3(server.ports["pop3"]) as again:
         assert again.login(full.login, full.password).startswith("+OK 2 messages")
-        assert [line.split()[1] for line in again.ask("UIDL").splitlines()] == [before[0], before[2]]
+        assert [line.split()[1] for line in again.ask("UIDL").splitlines()] == [
+            before[0],
+            before[2],
+        ]
         assert again.do("UIDL 2").split()[2].encode() == before[2]
 
 
@@ -161,7 +164,9 @@ def test_capa_offers_passwords_only_under_tls_and_tls_only_once(strict: Server) 
 
 def test_auth_plain_logs_in_as_user_and_pass_do(server: Server, box: Box) -> None:  # RFC 5034
     with Pop3(server.ports["pop3s"], tls=server.tls) as client:
-        assert client.do(f"AUTH PLAIN {plain(box.login, box.password)}") == "+OK 0 messages (0 octets)"
+        assert (
+            client.do(f"AUTH PLAIN {plain(box.login, box.password)}") == "+OK 0 messages (0 octets)"
+        )
         client.do("QUIT")
     with Pop3(server.ports["pop3s"], tls=server.tls) as client:
         assert client.do("AUTH PLAIN") == "+ "
@@ -261,11 +266,15 @@ def test_mail_arrives_while_a_session_is_open(server: Server, full: Box, client:
         smtp.message(b"Subject: meanwhile\r\n\r\n", full.address)
     until(lambda: _count(server, full) == 4, "the message is delivered")
     assert client.do("QUIT").startswith("+OK")
-    subjects = [re.search(rb"Subject: (\w+)", each) for each in read_inbox(server, full, at_least=3)]
+    subjects = [
+        re.search(rb"Subject: (\w+)", each) for each in read_inbox(server, full, at_least=3)
+    ]
     assert [found[1] for found in subjects if found] == [b"second", b"third", b"meanwhile"]
 
 
-@pytest.mark.parametrize("leave", [Wire.close, Wire.reset, Wire.finish], ids=["close", "reset", "half"])
+@pytest.mark.parametrize(
+    "leave", [Wire.close, Wire.reset, Wire.finish], ids=["close", "reset", "half"]
+)
 def test_a_session_that_ends_without_quit_deletes_nothing_and_frees_the_maildrop_at_once(
     server: Server, full: Box, client: Pop3, leave: Callable[[Wire], None]
 ) -> None:  # RFC 1939 §6; CHECKLIST 278
@@ -280,7 +289,9 @@ def _logs_in(server: Server, box: Box) -> str:
         return client.login(box.login, box.password).partition(" (")[0]
 
 
-@pytest.mark.parametrize("leave", [Wire.close, Wire.reset, Wire.finish], ids=["close", "reset", "half"])
+@pytest.mark.parametrize(
+    "leave", [Wire.close, Wire.reset, Wire.finish], ids=["close", "reset", "half"]
+)
 def test_a_client_that_leaves_while_its_password_is_looked_at_locks_nobody_out(
     server: Server, leave: Callable[[Wire], None]
 ) -> None:
@@ -410,7 +421,13 @@ def _greets(port: int, source: str) -> str:
 
 
 def test_a_client_that_vanishes_at_any_moment_leaves_the_service_well(server: Server) -> None:
-    for octets in (b"", b"USER alice@demo\r\n", b"STLS\r\n", b"USER alice@demo\r\nPASS x", b"\r\n\0"):
+    for octets in (
+        b"",
+        b"USER alice@demo\r\n",
+        b"STLS\r\n",
+        b"USER alice@demo\r\nPASS x",
+        b"\r\n\0",
+    ):
         for _ in range(4):
             client = Wire(server.ports["pop3"])
             client.send(octets)

@@ -24,7 +24,7 @@ from appliance.operations.settings import ChangeSetting
 from appliance.queue import badmail
 from appliance.queue.desk import Desk, QueuedMessage
 from appliance.queue.entry import Claimed, Connector, Mark, Origin, Routed, State
-from appliance.queue.queue import Submission
+from appliance.queue.submission import Submission
 from appliance.rules.access import Actor, ActorKind
 from appliance.runtime import steps
 from appliance.runtime.doorbell import Doorbell

@@ -192,11 +192,15 @@ def test_a_certificate_is_taken_up_when_it_is_named_and_again_when_its_file_is_r
         return {_serial(changed, name, context) for name in names}
 
     renew(1)
-    changed.set(tls__certificate_file=str(in_use / "server.pem"), tls__key_file=str(in_use / "server.key"))
+    changed.set(
+        tls__certificate_file=str(in_use / "server.pem"), tls__key_file=str(in_use / "server.key")
+    )
     _takes_effect(lambda: len(serials()) == 1 and serials() != before, "the named certificate")
     named = serials()
     renew(2)
-    _takes_effect(lambda: len(serials()) == 1 and serials() not in (before, named), "the renewed one")
+    _takes_effect(
+        lambda: len(serials()) == 1 and serials() not in (before, named), "the renewed one"
+    )
     renewed = serials()
     with Smtp(changed.ports["smtp"]) as client:
         client.begin_tls(context)  # STARTTLS has it too

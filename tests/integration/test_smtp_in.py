@@ -195,7 +195,13 @@ def test_a_login_is_mailbox_at_postoffice_or_an_address_or_a_bare_name(
     server: Server, box: Box
 ) -> None:  # CHECKLIST 029, 119, 152
     server.perform(CreateAddress(address=f"alias.{box.name}@demo.test", mailbox=box.login))
-    for login in (box.login, box.login.upper(), box.address, f"alias.{box.name}@demo.test", box.name):
+    for login in (
+        box.login,
+        box.login.upper(),
+        box.address,
+        f"alias.{box.name}@demo.test",
+        box.name,
+    ):
         with Smtp(server.ports["submissions"], tls=server.tls) as client:
             client.ehlo()
             answer = client.auth(login, box.password)
@@ -262,7 +268,9 @@ def test_a_message_that_is_too_big_is_refused_after_its_content(
         answer = client.message(content, box.address)
         assert answer.code == code
         assert client.message(b"Subject: small\r\n\r\n", box.address).code == 250
-    subjects = [b"Subject: big" in each for each in read_inbox(strict, box, at_least=1 + (code == 250))]
+    subjects = [
+        b"Subject: big" in each for each in read_inbox(strict, box, at_least=1 + (code == 250))
+    ]
     assert subjects == ([True, False] if code == 250 else [False])
     _no_content_is_left(strict)
 
@@ -355,7 +363,11 @@ def test_international_addresses_and_headers_come_through(
     content = "From: Jürgen <jürgen@bücher.example>\r\nSubject: Grüße\r\n\r\n€\r\n".encode()
     with Smtp(server.ports["smtp"]) as client:
         client.ehlo()
-        for recipient in ("jürgen@bücher.test", "JÜRGEN@xn--bcher-kva.test", f"{box.name}@BÜCHER.test"):
+        for recipient in (
+            "jürgen@bücher.test",
+            "JÜRGEN@xn--bcher-kva.test",
+            f"{box.name}@BÜCHER.test",
+        ):
             assert client.do("MAIL FROM:<jürgen@bücher.example> SMTPUTF8 BODY=8BITMIME").code == 250
             assert client.do(f"RCPT TO:<{recipient}>").code == 250, recipient
             client.do("DATA")
@@ -450,7 +462,9 @@ def test_a_refused_content_is_refused_however_it_is_cut_into_packets(
 
 
 @pytest.mark.parametrize(
-    ("octets", "what"), [(b"a\0b", "NUL"), (b"a\rb", "CR"), (b"a\nb", "LF")], ids=["NUL", "CR", "LF"]
+    ("octets", "what"),
+    [(b"a\0b", "NUL"), (b"a\rb", "CR"), (b"a\nb", "LF")],
+    ids=["NUL", "CR", "LF"],
 )
 def test_nul_and_bare_line_ends_are_refused_and_say_so(
     server: Server, box: Box, octets: bytes, what: str
@@ -545,7 +559,9 @@ def test_the_received_line_names_no_recipient_when_there_are_several(
     assert _received(inbox(box)[0])["for"] is None
 
 
-@pytest.mark.parametrize("name", ["[192.0.2.7]", "[IPv6:2001:db8::7]", "a_b.example", "x" * 63 + ".example"])
+@pytest.mark.parametrize(
+    "name", ["[192.0.2.7]", "[IPv6:2001:db8::7]", "a_b.example", "x" * 63 + ".example"]
+)
 def test_any_name_a_client_may_have_stands_in_the_received_line(
     server: Server, box: Box, inbox: Inbox, name: str
 ) -> None:
@@ -559,7 +575,9 @@ def test_any_name_a_client_may_have_stands_in_the_received_line(
 
 
 def _conversation(box: Box) -> bytes:
-    message = f"MAIL FROM:<c@e.org>\r\nRCPT TO:<{box.address}>\r\nRCPT TO:<nobody@demo.test>\r\nDATA\r\n"
+    message = (
+        f"MAIL FROM:<c@e.org>\r\nRCPT TO:<{box.address}>\r\nRCPT TO:<nobody@demo.test>\r\nDATA\r\n"
+    )
     return (
         f"EHLO client.example\r\n{message}Subject: first\r\n\r\n..dot\r\n.\r\n"
         f"{message}Subject: second\r\n\r\n.\r\nNOOP\r\nQUIT\r\nNOOP\r\n"
@@ -640,7 +658,12 @@ def test_lines_that_are_too_long_are_refused_and_the_connection_goes_on(
 
 
 def test_a_client_that_vanishes_at_any_moment_leaves_the_service_well(server: Server) -> None:
-    begun = (b"", b"EHLO client.example\r\n", b"EHLO x\r\nMAIL FROM:<a@b.c>\r\n", b"EHLO x\r\nSTARTTLS\r\n")
+    begun = (
+        b"",
+        b"EHLO client.example\r\n",
+        b"EHLO x\r\nMAIL FROM:<a@b.c>\r\n",
+        b"EHLO x\r\nSTARTTLS\r\n",
+    )
     for octets in begun * 5:
         client = Wire(server.ports["smtp"])
         client.send(octets)
@@ -752,7 +775,11 @@ def test_a_client_that_falls_silent_inside_its_message_is_hung_up_on_and_nothing
 
 @pytest.mark.parametrize(
     ("problem", "code"),
-    [(CommitFailed("the disk is full"), 451), (OSError(28, "no space"), 451), (ValueError("?"), 421)],
+    [
+        (CommitFailed("the disk is full"), 451),
+        (OSError(28, "no space"), 451),
+        (ValueError("?"), 421),
+    ],
     ids=["commit", "disk", "defect"],
 )
 def test_what_cannot_be_written_is_not_acknowledged(

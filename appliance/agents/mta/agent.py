@@ -8,6 +8,7 @@ Failure: a post office that can't be written, or a directory that can't be read,
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
 import traceback
@@ -68,12 +69,21 @@ class MtaAgent:
         try:
             self._handle(claimed)
         except DatabaseError:
+            self._let_go(claimed)
             raise
         except Exception:  # noqa: BLE001 - the agent's boundary: nothing of it is lost
+            self._let_go(claimed)
             self._isolate(claimed)
         else:
             self._careful = max(0, self._careful - 1)
         return True
+
+    def _let_go(self, claimed: Sequence[Claimed]) -> None:
+        """Let a batch that was not finished be claimed again at once, not when its lease ends."""
+        in_hand = {id(mark.claimed) for mark in self._unmarked}
+        with contextlib.suppress(DatabaseError):
+            rest = [each for each in claimed if id(each) not in in_hand]
+            self._house.queue.lease(rest, keep=False)
 
     def _isolate(self, claimed: Sequence[Claimed]) -> None:
         first = claimed[0]
@@ -119,9 +129,9 @@ class MtaAgent:
 
     def mark(self) -> None:
         """Tell the queue what is finished, and the journey, without waiting for the disk."""
-        marks, self._unmarked = self._unmarked, []
-        if marks:
-            self._house.queue.mark(marks, durable=False)
+        if self._unmarked:
+            self._house.queue.mark(self._unmarked, durable=False)
+            self._unmarked = []
         events, self._events = self._events, []
         accepted, self._accepted = self._accepted, {}
         self._house.journey.record(events, accepted=list(accepted.values()))

@@ -27,9 +27,8 @@ def test_a_claim_finds_what_is_due_by_its_index(house: House) -> None:
         connection.raw.set_trace_callback(seen.append)  # it is borrowed again by what follows
     house.queue.claim(Connector.SMTP, 10)
     house.queue.claim(Connector.SMTP, 10, without=["slow.test"])
-    house.queue.next_due(Connector.SMTP)
     connection.raw.set_trace_callback(None)
-    assert len(seen) == 3
+    assert len(seen) == 2
     for text in seen:
         plan = connection.raw.execute(f"EXPLAIN QUERY PLAN {text}").fetchall()
         steps = [row[3] for row in plan]

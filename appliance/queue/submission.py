@@ -1,0 +1,116 @@
+"""A message ready to be written into the queue: its rows, made before the transaction begins.
+
+Owns: nothing. Never: opens a transaction; whoever writes decides what is committed with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import insert
+
+from appliance.database.content import ContentWriter
+from appliance.database.listen import notify
+from appliance.database.statement import Statement
+from appliance.database.writer import Transaction
+from appliance.journey.event import Event, Kind
+from appliance.mail.envelope import Envelope
+from appliance.mail.headers import scan
+from appliance.queue import tables
+from appliance.queue.entry import Connector, Origin, State, envelope_options, recipient_options
+
+_INSERT_CONTENT = Statement(
+    insert(tables.contents).returning(tables.contents.c.id), ("size", "body", "file")
+)
+_INSERT_ENTRY = Statement(insert(tables.entries))
+_INSERT_RECIPIENT = Statement(insert(tables.recipients))
+
+
+class Submission:
+    """A message ready to be written into the queue, in whatever transaction that happens."""
+
+    __slots__ = ("content", "entry", "event", "id", "recipients", "row", "wake")
+
+    def __init__(
+        self,
+        envelope: Envelope,
+        content: ContentWriter,
+        origin: Origin,
+        *,
+        message_id: str,
+        now_us: int,
+        reason: dict[str, Any] | None,
+        wake: Callable[[], None],
+    ) -> None:
+        """Prepare the rows.
+
+        Args:
+            envelope: with at least one recipient.
+            content: complete; `sync` has been called.
+            origin: where it came from.
+            message_id: from `clock.new_id`.
+            now_us: the time of acceptance.
+            reason: why it was accepted, for the journey.
+            wake: called once it is durable.
+        """
+        self.wake = wake
+        self.id = message_id
+        self.content = content
+        reverse_path = str(envelope.reverse_path) if envelope.reverse_path else ""
+        summary = scan(content.beginning())
+        self.event = Event(
+            at_us=now_us,
+            message_id=message_id,
+            kind=Kind.ACCEPTED,
+            reverse_path=reverse_path,
+            text=f"accepted from {origin.login or origin.client or origin.kind}",
+            reason=reason,
+            detail={
+                "origin": origin.kind,
+                "login": origin.login,
+                "client": origin.client,
+                "recipients": " ".join(str(each.address) for each in envelope.recipients[:20]),
+                "size": str(content.size),
+                "subject": summary.subject[:200],
+                "message_id_header": summary.message_id[:200],
+            },
+        )
+        self.row = {"size": content.size, "body": content.body(), "file": content.file_name()}
+        self.entry = {
+            "id": message_id,
+            "accepted_at": now_us,
+            "size": content.size,
+            "origin": origin.kind,
+            "reverse_path": reverse_path,
+            "options": envelope_options(envelope),
+            "login": origin.login,
+            "client": origin.client,
+            "recipients": len(envelope.recipients),
+            "summary": summary.to_json(),
+            "event": self.event.data(),
+        }
+        self.recipients = [
+            {
+                "entry_id": message_id,
+                "number": number,
+                "address": str(recipient.address),
+                "options": recipient_options(recipient),
+                "connector": Connector.UNROUTED,
+                "destination": "",
+                "state": State.PENDING,
+                "due_at": now_us,
+                "attempts": 0,
+                "status": "",
+                "lease_until": 0,
+            }
+            for number, recipient in enumerate(envelope.recipients)
+        ]
+
+    def write(self, transaction: Transaction) -> None:
+        """Write content, envelope, recipients and first event: one commit makes them durable."""
+        content_id = transaction.value(_INSERT_CONTENT, self.row)
+        transaction.run(_INSERT_ENTRY, {**self.entry, "content_id": content_id})
+        transaction.run_many(_INSERT_RECIPIENT, self.recipients)
+        notify(transaction, "mta")
+        transaction.after_commit(self.wake)
