@@ -5,114 +5,49 @@ from __future__ import annotations
 from appliance.settings.kinds import Boolean, Choice, Integer, Words
 from appliance.settings.setting import Setting, define
 
-smtp_activity = define(
-    Setting(
-        name="smtp.log_activity",
-        kind=Boolean(),
-        default=True,
-        title="SMTP Activity log",
-        manual="6.2",
-        checklist="257-260",
-        help=(
-            "Every command and answer, one line each with ten columns, in logs/SMTP/SMTP-Activity-"
-            "YYMMDD.log."
+
+def _switches(
+    prefix: str, service: str, *, manual: str, checklist: str
+) -> tuple[Setting[bool], Setting[bool], Setting[bool]]:
+    """Define the three switches of a service: Activity, Debug and W3C."""
+    where = f"logs/{service}/{service}"
+    kinds = (
+        (
+            "Activity",
+            True,
+            f"Commands and answers, a line of ten columns each, in {where}-Activity-YYMMDD.log.",
+        ),
+        (
+            "Debug",
+            True,
+            f"What the service decided and why, in sentences, in {where}-Debug-YYMMDD.log.",
+        ),
+        (
+            "W3C",
+            False,
+            f"The same as Activity in the W3C extended format, in logs/{service}/ex*.log.",
         ),
     )
-)
-smtp_debug = define(
-    Setting(
-        name="smtp.log_debug",
-        kind=Boolean(),
-        default=True,
-        title="SMTP Debug log",
-        manual="6.2",
-        checklist="257-260",
-        help="What the service decided and why, in sentences, in logs/SMTP/SMTP-Debug-YYMMDD.log.",
+    activity, debug, w3c = (
+        define(
+            Setting(
+                name=f"{prefix}.log_{kind.lower()}",
+                kind=Boolean(),
+                default=default,
+                title=f"{service} {kind} log",
+                help=text,
+                manual=manual,
+                checklist=checklist,
+            )
+        )
+        for kind, default, text in kinds
     )
-)
-smtp_w3c = define(
-    Setting(
-        name="smtp.log_w3c",
-        kind=Boolean(),
-        default=False,
-        title="SMTP W3C log",
-        manual="6.2",
-        checklist="257-260",
-        help="The same as Activity in the W3C extended format, in logs/SMTP/ex*.log.",
-    )
-)
-pop_activity = define(
-    Setting(
-        name="pop.log_activity",
-        kind=Boolean(),
-        default=True,
-        title="POP Activity log",
-        manual="6.4.1",
-        checklist="282-283",
-        help=(
-            "Every command and answer, one line each with ten columns, in logs/POP/POP-Activity-"
-            "YYMMDD.log."
-        ),
-    )
-)
-pop_debug = define(
-    Setting(
-        name="pop.log_debug",
-        kind=Boolean(),
-        default=True,
-        title="POP Debug log",
-        manual="6.4.1",
-        checklist="282-283",
-        help="What the service decided and why, in sentences, in logs/POP/POP-Debug-YYMMDD.log.",
-    )
-)
-pop_w3c = define(
-    Setting(
-        name="pop.log_w3c",
-        kind=Boolean(),
-        default=False,
-        title="POP W3C log",
-        manual="6.4.1",
-        checklist="282-283",
-        help="The same as Activity in the W3C extended format, in logs/POP/ex*.log.",
-    )
-)
-mta_activity = define(
-    Setting(
-        name="mta.log_activity",
-        kind=Boolean(),
-        default=True,
-        title="MTA Activity log",
-        manual="6.7",
-        checklist="307",
-        help=(
-            "Every command and answer, one line each with ten columns, in logs/MTA/MTA-Activity-"
-            "YYMMDD.log."
-        ),
-    )
-)
-mta_debug = define(
-    Setting(
-        name="mta.log_debug",
-        kind=Boolean(),
-        default=True,
-        title="MTA Debug log",
-        manual="6.7",
-        checklist="307",
-        help="What the service decided and why, in sentences, in logs/MTA/MTA-Debug-YYMMDD.log.",
-    )
-)
-mta_w3c = define(
-    Setting(
-        name="mta.log_w3c",
-        kind=Boolean(),
-        default=False,
-        title="MTA W3C log",
-        manual="6.7",
-        checklist="307",
-        help="The same as Activity in the W3C extended format, in logs/MTA/ex*.log.",
-    )
-)
+    return activity, debug, w3c
+
+
+smtp_activity, smtp_debug, smtp_w3c = _switches("smtp", "SMTP", manual="6.2", checklist="257-260")
+pop_activity, pop_debug, pop_w3c = _switches("pop", "POP", manual="6.4.1", checklist="282-283")
+mta_activity, mta_debug, mta_w3c = _switches("mta", "MTA", manual="6.7", checklist="307")
 w3c_fields = define(
     Setting(
         name="log.w3c_fields",
