@@ -20,9 +20,14 @@ _REMEMBER_S = 300.0
 _REMEMBER_MOST = 10_000
 
 
+def _octets(text: str) -> bytes:
+    """Encode text, also such as a client's octets that are no UTF-8 became."""
+    return text.encode("utf-8", "surrogatepass")
+
+
 def hash_password(password: str) -> str:
     """Hash a new password."""
-    return _HASHER.hash(password)
+    return _HASHER.hash(_octets(password))
 
 
 # Verified against when a login does not exist, so that both cases take equally long.
@@ -48,7 +53,7 @@ class Passwords:
     def verify(self, login: str, password: str, stored: str | None) -> bool:
         """Check a password against a hash; None for a login that does not exist."""
         try:
-            _HASHER.verify(stored or _NOBODY, password)
+            _HASHER.verify(stored or _NOBODY, _octets(password))
         except (VerificationError, InvalidHashError):
             return False
         if stored is None:
@@ -61,5 +66,4 @@ class Passwords:
         return True
 
     def _digest(self, login: str, password: str, stored: str) -> bytes:
-        text = f"{login}\0{password}\0{stored}".encode("utf-8", "surrogatepass")
-        return hmac.digest(self._key, text, "sha256")
+        return hmac.digest(self._key, _octets(f"{login}\0{password}\0{stored}"), "sha256")

@@ -70,7 +70,6 @@ class Services:
     async def _serve(self) -> None:
         smtp = SmtpService(self.house, Logs(self.house.home, "SMTP"), self._listen("smtp"))
         pop3 = Pop3Service(self.house, Logs(self.house.home, "POP"), self._listen("pop3"))
-        pop3.now = self._loop.time
         await asyncio.gather(
             smtp.run(self._stop, self._one_is_ready), pop3.run(self._stop, self._one_is_ready)
         )

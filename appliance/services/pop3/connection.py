@@ -66,7 +66,7 @@ class Pop3Connection(asyncio.Protocol):
         self._events: list[JourneyEvent] = []
         self.client = ""
         self.login = ""
-        self.active_at = service.now()
+        self.active_at = service.front.now()
 
     # asyncio.Protocol
 
@@ -77,14 +77,14 @@ class Pop3Connection(asyncio.Protocol):
         if self._engine is not None:  # the same connection, now with TLS
             return
         self.client = plain_address(str(transport.get_extra_info("peername")[0]))
-        if not self._service.enter(self):
+        if not self._service.front.enter(self):
             transport.write(b"-ERR [SYS/TEMP] too many connections, please try again later\r\n")
             transport.close()
             return
         settings = self._service.house.settings
         self._engine = Pop3Server(
             hostname=self._service.house.local_domain,
-            tls=self._service.context is not None and not self._listener.tls,
+            tls=self._service.front.context is not None and not self._listener.tls,
             tls_active=self._listener.tls,
             password_without_tls=settings[auth.without_tls],
             max_errors=_MAX_ERRORS,
@@ -94,7 +94,7 @@ class Pop3Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes and answer what is complete."""
-        self.active_at = self._service.now()
+        self.active_at = self._service.front.now()
         self._buffer += data
         if len(self._buffer) > _MAX_BUFFER and self._transport is not None:
             self._transport.pause_reading()
@@ -125,7 +125,7 @@ class Pop3Connection(asyncio.Protocol):
             self._writable.set()
         if self._task is None:
             self._release()
-        self._service.leave(self)
+        self._service.front.leave(self)
 
     # commands
 
@@ -237,7 +237,7 @@ class Pop3Connection(asyncio.Protocol):
             self._writable = asyncio.Event()
             await self._writable.wait()
             self._writable = None
-        self.active_at = self._service.now()
+        self.active_at = self._service.front.now()
 
     async def _log_in(self, engine: Pop3Server, event: Login, size: int) -> None:
         service = self._service
@@ -273,7 +273,7 @@ class Pop3Connection(asyncio.Protocol):
             self.hang_up()
 
     async def _start_tls(self, engine: Pop3Server, event: TlsRequested, size: int) -> None:
-        context: ssl.SSLContext | None = self._service.context
+        context: ssl.SSLContext | None = self._service.front.context
         assert context is not None
         assert self._transport is not None
         self._buffer = b""

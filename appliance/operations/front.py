@@ -1,0 +1,162 @@
+"""What every listening daemon shares: limits at the door, the certificate, silent clients.
+
+Owns: the set of open connections. Failure: none; a certificate that can't be used is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Callable, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from appliance.net.certificates import Certificates
+from appliance.net.listeners import Door, Listener
+from appliance.operations.house import House
+from appliance.rules.recipients import is_in
+from appliance.runtime import metrics
+from appliance.runtime.logs import Logs
+from appliance.settings import limits, tls
+from appliance.settings.setting import Setting
+from appliance.settings.snapshot import Snapshot
+
+_TICK_S = 0.5
+
+
+class Visitor(Protocol):
+    """A connection as the front sees it."""
+
+    client: str
+    active_at: float
+
+
+V = TypeVar("V", bound=Visitor)
+Factory = Callable[[Listener], asyncio.BaseProtocol]
+
+
+class Front(Generic[V]):
+    """The front of one service in this process.
+
+    Attributes:
+        open: the connections that have been let in.
+        now: the event loop's clock.
+    """
+
+    def __init__(
+        self,
+        house: House,
+        logs: Logs,
+        service: str,
+        *,
+        most: Setting[int],
+        most_per_client: Setting[int],
+        idle_timeout: Setting[int],
+    ) -> None:
+        """Take the settings that bound this service; an event loop must be running.
+
+        Args:
+            house: whose settings.
+            logs: the service's.
+            service: its name among the metrics.
+            most: connections at the same time.
+            most_per_client: the same from one address; 0 for no limit.
+            idle_timeout: seconds after which a client counts as silent.
+        """
+        self._house = house
+        self._logs = logs
+        self._most = most
+        self._most_per_client = most_per_client
+        self._idle_timeout = idle_timeout
+        self._door = Door()
+        self._gauge = metrics.CONNECTIONS.labels(service)
+        names = [house.local_domain, "localhost", "127.0.0.1"]
+        self._certificates = Certificates(house.home / "config" / "tls", names)
+        self._emptied: asyncio.Event | None = None  # while `drain` waits
+        self.open: set[V] = set()
+        self.now = asyncio.get_running_loop().time
+        house.live.listen(self._configure)
+
+    @property
+    def context(self) -> ssl.SSLContext | None:
+        """The TLS context in force; None while there is no certificate that can be used."""
+        return self._certificates.context
+
+    async def serve(
+        self,
+        listeners: Sequence[Listener],
+        factory: Factory,
+        *,
+        stop: asyncio.Event,
+        ready: Callable[[], None],
+        hang_up: Callable[[V], None],
+    ) -> None:
+        """Accept connections until stopped.
+
+        Args:
+            listeners: where.
+            factory: makes a connection's protocol.
+            stop: set to end.
+            ready: called once clients are answered.
+            hang_up: ends a connection whose client is silent.
+        """
+        loop = asyncio.get_running_loop()
+        servers = []
+        for listener in listeners:
+            context = self.context if listener.tls else None
+            servers.append(
+                await loop.create_server(
+                    lambda where=listener: factory(where), sock=listener.socket, ssl=context
+                )
+            )
+        ready()
+        while not stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _TICK_S)
+            self._house.live.refresh()
+            self._follow_certificate(self._house.settings)
+            oldest = self.now() - self._house.settings[self._idle_timeout]
+            for visitor in [each for each in self.open if each.active_at < oldest]:
+                self._logs.note("info", f"{visitor.client} was silent for too long")
+                hang_up(visitor)
+        for server in servers:
+            server.close()
+
+    async def drain(self, within_s: float) -> None:
+        """Wait until all connections have ended, at most so long."""
+        if self.open:
+            self._emptied = asyncio.Event()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._emptied.wait(), within_s)
+
+    def enter(self, visitor: V) -> bool:
+        """Let a connection in; False when there are too many of its client's, or of all."""
+        exempt = is_in(visitor.client, self._house.settings[limits.exempt_ranges])
+        if not self._door.enter(visitor.client, exempt=exempt):
+            text = f"{visitor.client} was turned away: too many connections"
+            self._logs.note("warning", text)
+            return False
+        self.open.add(visitor)
+        self._gauge.inc()
+        return True
+
+    def leave(self, visitor: V) -> None:
+        """Count a connection out that was let in."""
+        if visitor in self.open:
+            self.open.discard(visitor)
+            self._door.leave(visitor.client)
+            self._gauge.dec()
+        if self._emptied is not None and not self.open:
+            self._emptied.set()
+
+    def _configure(self, settings: Snapshot) -> None:
+        self._door.most = settings[self._most]
+        self._door.most_per_client = settings[self._most_per_client]
+        self._follow_certificate(settings)
+
+    def _follow_certificate(self, settings: Snapshot) -> None:
+        self._certificates.follow(
+            settings[tls.certificate_file],
+            settings[tls.key_file],
+            lambda text: self._logs.note("error", text),
+        )
