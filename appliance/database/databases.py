@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from appliance.database.database import Database
+from appliance.database.errors import DatabaseError
 from appliance.database.postgresql import PostgresEngine
 from appliance.database.schema import Schema, ensure
 from appliance.database.sqlite import SqliteEngine, refuse_network_home
@@ -54,7 +55,7 @@ class Databases:
                 database = self._open.get(role)
                 if database is None:
                     database = self._make(role, self.home / _PATHS[role])
-                    ensure(database, self.schemas[role])
+                    _ensure(database, self.schemas[role])
                     self._open[role] = database
         return database
 
@@ -71,7 +72,7 @@ class Databases:
             else:
                 database = self._make("store", path)
             if not self._made or not (self.url or postoffice_id in self._made):
-                ensure(database, self.schemas["store"])
+                _ensure(database, self.schemas["store"])
             self._made.add(postoffice_id)
             self._stores[postoffice_id] = database
             closing = self._stores.popitem(last=False)[1] if self._is_full() else None
@@ -84,7 +85,8 @@ class Databases:
         with self._lock:
             database = self._stores.pop(postoffice_id, None)
             self._made.discard(postoffice_id)
-        if database is not None and not self.url:
+            is_shared = database in self._stores.values()
+        if database is not None and not is_shared:
             database.release()
         shutil.rmtree(self.home / "postoffices" / str(postoffice_id), ignore_errors=True)
 
@@ -119,3 +121,12 @@ class Databases:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             engine = SqliteEngine(path)
         return Database(engine, name=role)
+
+
+def _ensure(database: Database, schema: Schema) -> None:
+    """Make or check the tables; nothing stays open when that fails."""
+    try:
+        ensure(database, schema)
+    except DatabaseError:
+        database.release()
+        raise

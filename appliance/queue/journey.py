@@ -110,6 +110,12 @@ class Journey:
         if rows:
             self._database.lazy_writer.post(lambda tx: tx.run_many(self._insert, rows))
 
+    def record_alike(self, event: Event, message_ids: Sequence[str]) -> None:
+        """Write the same event for several messages, without waiting."""
+        row = _row(event)
+        rows = [{**row, "message_id": message_id} for message_id in message_ids]
+        self._database.lazy_writer.post(lambda tx: tx.run_many(self._insert, rows))
+
     def of(self, message_id: str) -> list[Event]:
         """Return a message's events in their order."""
         with self._database.reader() as connection:

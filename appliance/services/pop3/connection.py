@@ -44,7 +44,7 @@ class Pop3Connection(asyncio.Protocol):
     """One connection."""
 
     __slots__ = (
-        "_buffer", "_engine", "_events", "_has_ended", "_is_paused", "_listener", "_maildrop",
+        "_buffer", "_engine", "_happened", "_has_ended", "_is_paused", "_listener", "_maildrop",
         "_outgoing", "_service", "_skipped", "_task", "_transport", "_writable", "active_at",
         "client", "login",
     )  # fmt: skip
@@ -63,7 +63,7 @@ class Pop3Connection(asyncio.Protocol):
         self._is_paused = False
         self._writable: asyncio.Event | None = None
         self._maildrop: InboxMaildrop | None = None
-        self._events: list[JourneyEvent] = []
+        self._happened: list[tuple[Kind, str]] = []
         self.client = ""
         self.login = ""
         self.active_at = service.front.now()
@@ -207,7 +207,7 @@ class Pop3Connection(asyncio.Protocol):
         if message is None:
             self._send(event, b"-ERR [SYS/PERM] the message has been deleted\r\n", size)
             return
-        self._record(message.entry_id, Kind.DOWNLOADED)
+        self._record(Kind.DOWNLOADED, message.entry_id)
         if message.content.body is None:
             self._start(self._stream(event, message.chunks(), message.size, size))
             return
@@ -309,7 +309,7 @@ class Pop3Connection(asyncio.Protocol):
             else:
                 steps.reach("pop3.expunge.after")
                 for _, entry_id in removed:
-                    self._record(entry_id, Kind.DELETED)
+                    self._record(Kind.DELETED, entry_id)
         self._release()
         self._send(event, engine.quit_done(ok=ok, text=text), size)
         self._flush()
@@ -338,27 +338,26 @@ class Pop3Connection(asyncio.Protocol):
         answer = b"-ERR [SYS/TEMP] the maildrop can't be read at present\r\n"
         self._send(Respond(answer, verb), answer, size)
 
-    def _record(self, entry_id: str, kind: Kind) -> None:
+    def _record(self, kind: Kind, entry_id: str) -> None:
         """Note what its reader did with a message, for the journey."""
-        if not entry_id:
-            return
+        if entry_id:
+            self._happened.append((kind, entry_id))
+            if len(self._happened) >= _EVENTS_A_BATCH:
+                self._write_events()
+
+    def _write_events(self) -> None:
+        happened, self._happened = self._happened, []
         house = self._service.house
-        self._events.append(
-            JourneyEvent(
+        for kind in dict.fromkeys(kind for kind, _ in happened):
+            event = JourneyEvent(
                 at_us=house.clock.now_us(),
-                message_id=entry_id,
+                message_id="",
                 kind=kind,
                 recipient=self.login,
                 connector="SF",
                 text=f"{kind} by {self.login} over POP3 from {self.client}",
             )
-        )
-        if len(self._events) >= _EVENTS_A_BATCH:
-            self._write_events()
-
-    def _write_events(self) -> None:
-        events, self._events = self._events, []
-        self._service.house.journey.record(events)
+            house.journey.record_alike(event, [each for what, each in happened if what is kind])
 
     def _release(self) -> None:
         if self._maildrop is not None:
