@@ -60,10 +60,10 @@ class Sealer:
             return self._key_file.read_bytes()
 
     def _make_key(self) -> None:
-        """Make the key file; of several processes at the same moment one wins whole."""
+        """Make the key file; of several that do so at the same moment one wins whole."""
         self._key_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        made = self._key_file.with_name(f"{self._key_file.name}.{os.getpid()}")
-        descriptor = os.open(made, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+        made = self._key_file.with_name(f"{self._key_file.name}.{os.urandom(8).hex()}")
+        descriptor = os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(AESGCM.generate_key(256))
             file.flush()

@@ -83,7 +83,7 @@ def read_config(home: Path | None) -> Config:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         found = {}
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # no TOML, or no UTF-8
         raise HomeError(f"{path} can't be read: {error}") from error
     for name, value in found.items():
         if name not in _KNOWN or not isinstance(value, _KNOWN[name]):

@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 T = TypeVar("T")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_DURATION = re.compile(r"(\d+)\s*([smhd]?)", re.IGNORECASE)
+_DURATION = re.compile(r"([0-9]{1,12})\s*([smhd]?)", re.IGNORECASE)
 _UNIT_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _MAX_TEXT = 4096
@@ -165,14 +165,14 @@ class Words:
 
     def parse(self, text: str) -> tuple[str, ...]:
         """Take words; each once, in the order given."""
-        words = tuple(dict.fromkeys(text.replace(",", " ").split()))
+        words = text.replace(",", " ").split()
         if self.allowed:
             by_name = {word.lower(): word for word in self.allowed}
             unknown = [word for word in words if word.lower() not in by_name]
             if unknown:
                 raise ValueError(f"{unknown[0]!r} is not among the choices; {self.describe()}")
-            return tuple(by_name[word.lower()] for word in words)
-        return words
+            words = [by_name[word.lower()] for word in words]
+        return tuple(dict.fromkeys(words))
 
     def render(self, value: tuple[str, ...]) -> str:
         """Render separated by spaces."""
@@ -200,14 +200,15 @@ class Ranges:
         return "addresses and networks separated by spaces, such as 192.0.2.7 198.51.100.0/24 ::1"
 
     def _network(self, word: str) -> Network:
+        text = word
         if "*" in word:  # 192.168.*.* is a prefix of whole octets
             octets = word.split(".")
             fixed = octets[: octets.index("*")] if "*" in octets else octets
             if len(octets) != 4 or any(octet != "*" for octet in octets[len(fixed) :]):
                 raise ValueError(f"{word!r} is not an address pattern; {self.describe()}")
-            word = f"{'.'.join(fixed + ['0'] * (4 - len(fixed)))}/{8 * len(fixed)}"
+            text = f"{'.'.join(fixed + ['0'] * (4 - len(fixed)))}/{8 * len(fixed)}"
         try:
-            return ipaddress.ip_network(word, strict=False)
+            return ipaddress.ip_network(text, strict=False)
         except ValueError:
             raise ValueError(f"{word!r} is not an address or network; {self.describe()}") from None
 
@@ -244,17 +245,24 @@ def split_host_port(text: str, default_port: int) -> tuple[str, int]:
         host, bracket, rest = text[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
             raise ValueError(wrong)
-        ipaddress.ip_address(host)
+        _check_address(host, wrong)
         port = rest[1:]
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
     elif ":" in text:
-        ipaddress.ip_address(text)
+        _check_address(text, wrong)
     if ":" not in host and not _HOST.fullmatch(host):
         raise ValueError(wrong)
     if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise ValueError(f"{port!r} is not a port from 1 to 65535 in {text!r}")
     return host, int(port) if port else default_port
+
+
+def _check_address(text: str, wrong: str) -> None:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        raise ValueError(wrong) from None
 
 
 AnyKind = Boolean | Integer | Duration | Text | Choice | Words | Ranges | HostPort

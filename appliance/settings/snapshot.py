@@ -49,7 +49,10 @@ def build(
         if scope == Scope.NODE and subject != node:
             continue
         try:
-            values[name] = catalogue.named(name).parse(text)
+            setting = catalogue.named(name)
+            if scope not in setting.scopes:
+                raise SettingsError(f"{name}: there is no value for a {scope}")
+            values[name] = setting.parse(text)
         except SettingsError as error:
             passed_over.append(str(error))
     return Snapshot(values, version), passed_over

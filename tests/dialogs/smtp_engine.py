@@ -67,7 +67,11 @@ class EngineTransport:
             if not crlf:
                 return
             self._received = rest
-            self._said += self._act(self.engine.receive_line(bytes(line)))
+            if len(line) + 2 > self.engine.line_limit:
+                event = self.engine.line_too_long()
+            else:
+                event = self.engine.receive_line(bytes(line))
+            self._said += self._act(event)
 
     def receive_line(self) -> bytes:
         line, crlf, rest = self._said.partition(b"\r\n")

@@ -18,6 +18,7 @@ from appliance.operations.queue import CountQueue
 from appliance.store.message import Delivery
 from tests.dialogs.pop3_engine import LOGIN, MESSAGES
 from tests.dialogs.runner import Script, load, play
+from tests.integration.conftest import NOWHERE
 from tests.support.serving import Server
 from tests.support.waiting import until
 from tests.support.wire import Pop3, Smtp, Wire
@@ -73,7 +74,9 @@ class _Policy:
 
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Policy]:
-    settings = {"smtp__local_domain": "mail.demo.test", "auth__max_failures": "1000"}
+    settings = {
+        **NOWHERE, "smtp__local_domain": "mail.demo.test", "auth__max_failures": "1000"
+    }  # fmt: skip
     server = Server(tmp_path_factory.mktemp("dialogs") / "home", settings=settings)
     server.start()
     yield _Policy(server)
@@ -172,7 +175,10 @@ def test_pop3_service_holds_the_dialogue(policy: _Policy, way: str, script: Scri
 
 def _lay_into_maildrop(server: Server, contents: tuple[bytes, ...]) -> dict[str, str]:
     """Replace what is in the maildrop; returns the scripts' unique-ids by the server's."""
-    until(lambda: not server.ask(CountQueue()), "all mail of other scripts has arrived")
+    until(
+        lambda: all(found.connector for found in server.ask(CountQueue())),
+        "the mail of other scripts has been delivered",
+    )
     found = server.house.directory.login(LOGIN)
     assert found is not None
     mailbox, store = found[0], server.house.store

@@ -156,7 +156,7 @@ def test_no_password_stands_in_any_log_however_it_was_sent(
         ):
             for word in words:
                 smtp.do(word)
-    with Pop3(server.ports["pop3"], source=f"{source}1") as pop3:
+    with Pop3(server.ports["pop3"], source=source) as pop3:
         for word in (
             f"USER {box.login}", f"PASS {_SECRET}", f"PASS {_SECRET}", _SECRET, in_base64,
             f"AUTH PLAIN {plain(box.login, _SECRET)}", "AUTH PLAIN", plain(box.login, _SECRET),
