@@ -28,7 +28,6 @@ from appliance.runtime import metrics
 
 _FLUSH_OCTETS = 64 << 10
 _FLUSH_S = 0.25
-_CLEAN = str.maketrans({**dict.fromkeys(range(32), "."), 127: "."})
 _MAX_FIELD = 1000
 
 
@@ -111,8 +110,7 @@ class _File:
             flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC
             self._descriptor = os.open(self._folder / name, flags, 0o640)
             self._name = name
-            if os.fstat(self._descriptor).st_size == 0:
-                text = self._header() + text
+            text = self._header() + text  # another process may have begun it with other columns
         os.write(self._descriptor, text.encode("utf-8", "replace"))
 
     def close(self) -> None:
@@ -151,7 +149,7 @@ class Logs:
         """Change what is logged."""
         with self._guard:
             if options.w3c_fields != self.options.w3c_fields:
-                self._w3c.write(datetime.now(UTC))
+                self._write()
                 self._w3c.close()  # the next line begins with a new #Fields
             self.options = options
 
@@ -186,9 +184,8 @@ class Logs:
         metrics.NOTES.labels(self.service, level).inc()
         rule = str(reason["rule"]) if reason else ""
         if self.options.debug:
-            line = "\t".join(
-                (self._now(), level.upper(), message_id or "-", rule or "-", text.translate(_CLEAN))
-            )
+            columns = (level.upper(), message_id or "-", rule or "-", text)
+            line = "\t".join((self._now(), *map(_clean, columns)))
             with self._guard:
                 self._gathered(full=self._debug.add(line + "\n"))
         if self._to_journal:
@@ -236,14 +233,15 @@ class Logs:
     def _write(self) -> None:
         self._pending = False
         at = datetime.now(UTC)
-        try:
-            for file in (self._activity, self._debug, self._w3c):
+        failed: OSError | None = None
+        for file in (self._activity, self._debug, self._w3c):
+            try:
                 file.write(at)
-            self._told = False
-        except OSError as error:
-            if not self._told:
-                self._told = True
-                print(f"posthouse: the logs can't be written: {error}", file=sys.stderr)  # noqa: T201 - the last resort
+            except OSError as error:
+                failed = error
+        if failed is not None and not self._told:
+            print(f"posthouse: the logs can't be written: {failed}", file=sys.stderr)  # noqa: T201 - the last resort
+        self._told = failed is not None
 
     def _now(self) -> str:
         """Return the time as the Activity log writes it, made anew once a second."""
@@ -255,8 +253,9 @@ class Logs:
 
     def _activity_line(self, found: Exchange) -> str:
         return (
-            f"{self._now()}\t{found.kind}\t{found.message_id}\t{found.port}\t{found.remote}\t"
-            f"{found.command}\t{_field(found.details)}\t{_field(found.response)}\t"
+            f"{self._now()}\t{found.kind}\t{_field(found.message_id)}\t{found.port}\t"
+            f"{_field(found.remote)}\t{_field(found.command)}\t"
+            f"{_field(found.details)}\t{_field(found.response)}\t"
             f"{found.sent}\t{found.received}\n"
         )
 
@@ -273,11 +272,16 @@ class Logs:
         )
 
 
+def _clean(text: str) -> str:
+    """Leave nothing that ends a line or a column, or that a terminal obeys."""
+    if text.isprintable():
+        return text
+    return "".join([char if char.isprintable() else "." for char in text])
+
+
 def _field(text: str) -> str:
-    """Make a text fit one column: no tabs, no line ends, bounded."""
-    if len(text) > _MAX_FIELD:
-        text = text[:_MAX_FIELD]
-    return text if text.isprintable() else text.translate(_CLEAN)
+    """Make a text fit one column: clean and bounded."""
+    return _clean(text[:_MAX_FIELD])
 
 
 def _w3c_line(found: Exchange, fields: tuple[str, ...]) -> str:

@@ -51,13 +51,13 @@ def worker_database(cluster: Cluster) -> str:
 
 
 @pytest.fixture
-def postgresql(worker_database: str) -> Iterator[str]:
+def postgresql(worker_database: str) -> str:
     """The URL of a database with all tables, each empty."""
     tables = [table.name for schema in SCHEMAS.values() for table in schema.metadata.sorted_tables]
     with psycopg.connect(worker_database, autocommit=True) as connection:
         _close_others(connection)
         connection.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY")
-    yield worker_database
+    return worker_database
 
 
 def _close_others(connection: psycopg.Connection) -> None:

@@ -1,4 +1,4 @@
-"""The directory: where an address leads, whose a login is, what exists and what does not any more."""
+"""The directory: where an address leads, whose a login is, what there is and what is gone."""
 
 from __future__ import annotations
 

@@ -117,11 +117,12 @@ def test_the_table_names_every_step_from_every_state() -> None:
 @pytest.mark.parametrize(
     ("start", "step", "end", "due"),
     STEPS,
-    ids=[f"{start}-{step.__name__}" for start, step, _, _ in STEPS],  # type: ignore[attr-defined]
+    ids=[f"{start}-{step.__name__}" for start, step, _, _ in STEPS],
 )
 def test_step_leads_from_state_to_state(
-    house: House, desk: Desk, start: State, step: Step, end: State, due: bool
+    house: House, *, start: State, step: Step, end: State, due: bool
 ) -> None:
+    desk = Desk(house.queue)
     # a second recipient keeps the entry in the queue
     message_id = submit(house, "a@b.test", "keeps@b.test")
     first, _ = sorted(claim_all(house), key=lambda each: each.number)

@@ -118,7 +118,7 @@ def test_database_of_another_version_is_refused_with_what_to_do(
     ensure(database, schema)
     database.transact(
         lambda transaction: transaction.script(
-            f"UPDATE {schema.version_table} SET version_num = '{other}'"
+            f"UPDATE {schema.version_table} SET version_num = '{other}'"  # noqa: S608 - constants
         )
     )
     with pytest.raises(SchemaMismatch, match=f"{other}.*{schema.head}.*posthouse upgrade"):

@@ -66,6 +66,7 @@ def test_every_field_that_takes_a_secret_is_left_out_of_repr() -> None:
     for change in (*CHANGES, *REFUSED):
         assert SECRET not in repr(change)
         assert SECRET not in str(change)
+        assert dataclasses.is_dataclass(change)
         for field in dataclasses.fields(change):
             if field.name in ("password", "value"):
                 assert not field.repr

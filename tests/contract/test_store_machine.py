@@ -159,6 +159,6 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 def test_store_holds_what_a_dictionary_would_hold() -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call] # Hypothesis leaves it untyped
+    run_state_machine_as_test(
         StoreMachine, settings=settings(max_examples=20, stateful_step_count=25)
     )

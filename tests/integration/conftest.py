@@ -31,6 +31,24 @@ STRICT = {
 }
 
 
+@pytest.hookimpl(trylast=True)  # after the order was made random
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the dialogues together that assume the same of a server: each change takes a moment."""
+
+    def assumed(item: pytest.Function) -> str:
+        header = {**item.callspec.params["script"].header, "password": "", "maildrop": ""}
+        return f"{item.originalname} {item.callspec.params['way']} {sorted(header.items())}"
+
+    places = [
+        (number, item)
+        for number, item in enumerate(items)
+        if isinstance(item, pytest.Function) and "script" in item.fixturenames
+    ]
+    in_order = sorted((item for _, item in places), key=assumed)
+    for (number, _), item in zip(places, in_order, strict=True):
+        items[number] = item
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The demo, as `make run` starts it."""

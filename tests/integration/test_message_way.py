@@ -21,6 +21,7 @@ from sqlalchemy import func, select
 from appliance.operations.addresses import CreateAddress
 from appliance.operations.domains import CreateDomain, EnableDomain
 from appliance.operations.mailboxes import EnableMailbox
+from appliance.operations.operation import Change
 from appliance.operations.postoffices import CreatePostOffice, EnablePostOffice
 from appliance.store import tables
 from tests.support.serving import Box, Server
@@ -200,21 +201,22 @@ def test_who_is_suspended_is_refused_at_rcpt_and_let_in_again_afterwards(
     server.perform(CreatePostOffice(postoffice="pause", password="admin of the pause"))
     server.perform(CreateDomain(domain="pause.test", postoffice="pause"))
     box = server.mailbox(postoffice="pause", domain="pause.test")
+    switches: list[Callable[[bool], Change[None]]] = [
+        lambda enabled: EnableMailbox(mailbox=box.login, enabled=enabled),
+        lambda enabled: EnableDomain(domain="pause.test", enabled=enabled),
+        lambda enabled: EnablePostOffice(postoffice="pause", enabled=enabled),
+    ]
     with Smtp(server.ports["smtp"]) as client:
         client.ehlo()
-        for off, on in (
-            (EnableMailbox(mailbox=box.login, enabled=False), EnableMailbox(mailbox=box.login, enabled=True)),
-            (EnableDomain(domain="pause.test", enabled=False), EnableDomain(domain="pause.test", enabled=True)),
-            (EnablePostOffice(postoffice="pause", enabled=False), EnablePostOffice(postoffice="pause", enabled=True)),
-        ):  # fmt: skip
-            server.perform(off)
+        for count, switch in enumerate(switches, 1):
+            server.perform(switch(False))
             client.do("MAIL FROM:<carol@example.org>")
             answer = client.do(f"RCPT TO:<{box.address}>")
-            assert (answer.code, answer.status) == (550, "5.2.1"), off
+            assert (answer.code, answer.status) == (550, "5.2.1"), switch(False)
             client.do("RSET")
-            server.perform(on)
+            server.perform(switch(True))
             assert client.message(b"Subject: again\r\n\r\n", box.address).code == 250
-    assert len(inbox(box, at_least=3)) == 3
+            assert len(inbox(box, at_least=count)) == count
 
 
 def test_who_is_suspended_cannot_log_in(server: Server, source: str) -> None:  # CHECKLIST 161

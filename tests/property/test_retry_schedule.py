@@ -1,4 +1,4 @@
-"""Retries: by the schedule, until the lifetime or the number of attempts ends it (CHECKLIST 246–252)."""
+"""Retries by the schedule, until lifetime or number of attempts ends it (CHECKLIST 246–252)."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ efforts = st.lists(st.integers(0, 3_600 * MICROSECONDS), min_size=1, max_size=5)
 
 def run(values: dict[str, object], efforts: list[int]) -> tuple[list[Again], GiveUp, list[int]]:
     """Fail until it is given up; returns the retries, the end, and when each attempt failed."""
-    snapshot, retries, failed_at = Snapshot(values), [], []
-    now = NOON
+    snapshot, now = Snapshot(values), NOON
+    retries: list[Again] = []
+    failed_at: list[int] = []
     for attempts in range(1, 1000):
         now += efforts[attempts % len(efforts)]
         failed_at.append(now)

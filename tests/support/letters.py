@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from appliance.database.content import Content
 from appliance.mail.headers import scan
@@ -60,7 +60,7 @@ def mails(house: House, postoffice_id: int, mailbox_id: int) -> dict[int, bytes]
     return found
 
 
-def query(house: House, postoffice_id: int, text: Any) -> list[tuple[Any, ...]]:
+def query(house: House, postoffice_id: int, text: Select[Any]) -> list[tuple[Any, ...]]:
     with house.databases.store(postoffice_id).reader() as connection:
         return connection.tuples(text)
 

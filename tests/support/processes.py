@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Self
 
 _PATIENCE_S = 30
 _SCRIPT = Path(__file__).with_name("worker.py")
@@ -17,7 +17,7 @@ _SCRIPT = Path(__file__).with_name("worker.py")
 class Worker:
     """One run of worker.py."""
 
-    def __init__(self, verb: str, **arguments: Any) -> None:
+    def __init__(self, verb: str, **arguments: object) -> None:
         self._process = subprocess.Popen(
             [sys.executable, str(_SCRIPT), verb, json.dumps(arguments)],
             stdin=subprocess.PIPE,
@@ -59,7 +59,7 @@ class Worker:
         self._process.kill()
         self._process.wait(_PATIENCE_S)
 
-    def __enter__(self) -> Worker:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

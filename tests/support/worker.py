@@ -16,6 +16,7 @@ from appliance.mail.address import Address
 from appliance.mail.envelope import Envelope, Recipient
 from appliance.operations.house import Config, House
 from appliance.queue.entry import Origin
+from appliance.runtime import metrics
 from appliance.runtime.doorbell import Doorbell, Ringer
 from appliance.runtime.logs import Exchange, Logs
 from appliance.store.maildrop_lock import maildrop_locks
@@ -95,6 +96,21 @@ def ring(directory: str, service: str) -> None:
     Ringer(Path(directory)).ring(service)
 
 
+def count(directory: str, service: str) -> None:
+    """Count something and answer for it until told otherwise."""
+    for command, response in (
+        ("RCPT", "250 2.1.5 fine"),
+        ("RCPT", "250 2.1.5 fine"),
+        ("RCPT", "550 5.1.1 no"),
+    ):
+        metrics.count_exchange("SMTP-IN", command, response)
+    for response in ("-ERR [AUTH] no", "+OK"):
+        metrics.count_exchange("POP3-IN", "PASS", response)
+    metrics.NOTES.labels("SMTP", "warning").inc()
+    say(metrics.serve(Path(directory), service))
+    wait()
+
+
 def die_with_bell(directory: str, service: str) -> None:
     """Leave a dead socket behind."""
     say(Doorbell(Path(directory), service).path)
@@ -102,7 +118,8 @@ def die_with_bell(directory: str, service: str) -> None:
 
 
 VERBS = {
-    each.__name__: each for each in (submit, fail_logins, lock, log, bell, ring, die_with_bell)
+    each.__name__: each
+    for each in (submit, fail_logins, lock, log, bell, ring, count, die_with_bell)
 }
 
 

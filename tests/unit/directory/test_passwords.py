@@ -41,6 +41,7 @@ def test_same_password_has_another_hash_each_time() -> None:
         (RIGHT, "no hash", False),  # broken: a wrong password, no error
         (RIGHT, STORED[:-5], False),
     ],
+    ids=range(9),  # a hash differs each time
 )
 def test_only_the_right_password_is_right(
     password: str, stored: str | None, expected: bool

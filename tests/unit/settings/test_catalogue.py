@@ -6,7 +6,6 @@ import ast
 import re
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 
@@ -72,7 +71,7 @@ def test_secrets_have_an_empty_default() -> None:
         ("pop.port", 110),  # 276
     ],
 )
-def test_defaults_are_the_manuals(name: str, default: Any) -> None:
+def test_defaults_are_the_manuals(name: str, default: object) -> None:
     assert catalogue.named(name).default == default
 
 

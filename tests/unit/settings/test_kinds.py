@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Any
 
 import pytest
 
@@ -58,7 +57,7 @@ def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         (HostPort(), "[2001:db8::1]:25", "[2001:db8::1]:25"),
     ],
 )
-def test_right_text_becomes_a_value(kind: AnyKind, text: str, value: Any) -> None:
+def test_right_text_becomes_a_value(kind: AnyKind, text: str, value: object) -> None:
     assert kind.parse(text) == value
 
 
