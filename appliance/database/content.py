@@ -139,8 +139,12 @@ class ContentWriter:
         """Throw away what was written."""
         self._chunks.clear()
         if self._file is not None:
-            self._file.close()
-            self._folder.remove(self._name)
+            try:
+                self._file.close()  # writes what is buffered, and fails again on a full disk
+            except OSError:
+                pass
+            finally:
+                self._folder.remove(self._name)
 
     def _spill(self) -> None:
         file = self._folder.make_place(self._name).open("wb", buffering=CHUNK)

@@ -1,12 +1,12 @@
 """The TLS context in force: follows the certificate's files as they are renewed.
 
 Owns: the context; listeners keep it, so a renewed certificate is loaded into the same one.
-Failure: new files that can't be used are told, the certificate in use stays.
+Failure: files that can't be used are told, and the certificate in use stays: at the start that is
+    the self-signed one, so that no listener is ever without TLS.
 """
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,11 +17,11 @@ class Certificates:
     """Loads the server's certificate, and again when its files change."""
 
     def __init__(self, own: Path, names: list[str]) -> None:
-        """Remember where a self-signed certificate is kept, and for which names it is made."""
+        """Begin with the self-signed certificate: where it is kept, for which names it is made."""
         self._own = own
         self._names = names
         self._loaded: tuple[object, ...] = ()
-        self.context: ssl.SSLContext | None = None
+        self.context = server_context(*self_signed(own, names))
 
     def follow(self, certificate: str, key: str, complain: Callable[[str], None]) -> None:
         """Load what the settings name, or the self-signed one; does nothing when nothing changed.
@@ -44,11 +44,8 @@ class Certificates:
             return
         self._loaded = state
         try:
-            fresh = server_context(*paths)
+            server_context(*paths)  # tried apart: a failed load would leave the one in use broken
         except TlsError as error:
             complain(str(error))
-            return
-        if self.context is None:
-            self.context = fresh
         else:
             self.context.load_cert_chain(*paths)

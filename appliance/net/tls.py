@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _VALID = dt.timedelta(days=825)
+_RENEW_BEFORE = dt.timedelta(days=30)
 _BACKDATED = dt.timedelta(hours=1)
 
 
@@ -43,21 +44,33 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
 
 
 def self_signed(folder: Path, names: list[str]) -> tuple[Path, Path]:
-    """Return a certificate and key for this server, made and signed by a CA of its own if missing.
+    """Return a certificate and key for this server, signed by a CA of its own.
+
+    They are made when they are missing, for other names, or near their end.
 
     Args:
         folder: `config/tls` in the home; `ca.pem` there is what a client may trust.
         names: host names and IP addresses the certificate is for.
     """
     certificate, key = folder / "server.pem", folder / "server.key"
-    if certificate.exists() and key.exists():
+    if _serves(certificate, names):
         return certificate, key
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # several services may start at the same moment
-        if not certificate.exists():
+        if not _serves(certificate, names):
             _make(folder, certificate, key, names)
     return certificate, key
+
+
+def _serves(certificate: Path, names: list[str]) -> bool:
+    """Tell whether a certificate is there, is for these names, and is good for another month."""
+    if not certificate.exists():
+        return False
+    found = x509.load_pem_x509_certificate(certificate.read_bytes())
+    extension = found.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    is_for_them = list(extension.value) == [_general_name(name) for name in names]
+    return is_for_them and found.not_valid_after_utc > dt.datetime.now(dt.UTC) + _RENEW_BEFORE
 
 
 def _make(folder: Path, certificate: Path, key: Path, names: list[str]) -> None:

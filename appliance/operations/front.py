@@ -78,8 +78,8 @@ class Front(Generic[V]):
         house.live.listen(self._configure)
 
     @property
-    def context(self) -> ssl.SSLContext | None:
-        """The TLS context in force; None while there is no certificate that can be used."""
+    def context(self) -> ssl.SSLContext:
+        """The TLS context in force."""
         return self._certificates.context
 
     async def serve(

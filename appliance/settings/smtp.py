@@ -96,6 +96,18 @@ max_errors = define(
         ),
     )
 )
+max_idle_commands = define(
+    Setting(
+        name="smtp.max_idle_commands",
+        kind=Integer(0, 100_000),
+        default=100,
+        title="Commands without a message before a connection is dropped",
+        help=(
+            "NOOP, RSET, EHLO and the like since the last accepted message; a client that sends "
+            "only these keeps the server busy for nothing. 0: no limit."
+        ),
+    )
+)
 banner = define(
     Setting(
         name="smtp.banner",

@@ -17,7 +17,7 @@ from tests.support.waiting import until
 from tests.support.wire import Pop3
 
 # Nobody answers there: no test asks the real DNS, and what goes out stays in the queue.
-NOWHERE = {"smtp__dns_address": "127.0.0.1:9", "smtp__remote_port": "9"}
+NOWHERE = {"smarthost__host": "127.0.0.1:9", "smarthost__enabled": "yes"}
 STRICT = {
     **NOWHERE,
     "auth__without_tls": "no",

@@ -17,7 +17,8 @@ from aiosmtpd.smtp import SMTP
 
 from appliance.net.listeners import plain_address
 
-_BLOCK = 128 << 10
+_BLOCK = 64 << 10
+_LINES_A_TURN = 50  # answered before other connections have theirs
 
 
 class ConnectionGone(Exception):
@@ -56,6 +57,7 @@ class Adapter(SMTP):
         self._converse = converse
         self._received = bytearray()
         self._outgoing: list[bytes] = []
+        self._lines = 0
         self.client = ""
         self.port = port
         self.sent = 0
@@ -77,6 +79,10 @@ class Adapter(SMTP):
         Raises:
             ConnectionGone: there is none.
         """
+        self._lines += 1
+        if self._lines % _LINES_A_TURN == 0:
+            await self.flush()
+            await asyncio.sleep(0)
         too_long = False
         while (end := self._received.find(b"\r\n")) < 0:  # RFC 5321 §2.3.8: nothing else ends it
             if len(self._received) > limit:

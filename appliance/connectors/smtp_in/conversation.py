@@ -8,6 +8,7 @@ Failure: a database that can't be reached is 451 4.3.0; an unforeseen error too,
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 
 from appliance.connectors.smtp_in.adapter import Adapter, ConnectionGone
@@ -40,6 +41,7 @@ from appliance.settings import auth, relay, smtp
 
 _OK = "Requested mail action okay, completed"
 _LATER = Reply(451, "4.3.0", "Local error in processing, please try again later")
+_IDLING = Reply(421, "4.7.0", "Too many commands without a message")
 _RECORDED_REFUSALS = 20  # of one connection; the log has them all
 
 
@@ -48,13 +50,11 @@ class Place:
     """What a listener is for.
 
     Attributes:
-        role: mx or submission.
-        tls: TLS began with the first byte.
+        is_mx: other servers deliver here; otherwise clients submit, after a login.
         starttls: STARTTLS can be offered.
     """
 
-    role: str
-    tls: bool
+    is_mx: bool
     starttls: bool
 
 
@@ -72,18 +72,21 @@ class Conversation:
         self._logins = logins
         self._client = adapter.client
         self._id = ""
+        self._logged_in = ""
         self._refusals = 0
+        self._idle_commands = 0
+        self._granted: list[Reason] = []
         self._max_size = settings[smtp.max_message_kb] * 1024
         local_domain = house.local_domain
         disabled: frozenset[str] = frozenset((*settings[smtp.disabled_commands],))
-        offers_login = place.role == "submission" or settings[relay.authenticated]
+        offers_login = not place.is_mx or settings[relay.authenticated]
         self.engine = SmtpServer(
             hostname=local_domain,
             greeting=_banner(settings[smtp.banner], local_domain, house.clock.now_us()),
             client=self._client,
-            role="submission" if place.role == "submission" else "mx",
+            role="mx" if place.is_mx else "submission",
             tls=place.starttls,
-            tls_active=place.tls,
+            tls_active=bool(adapter.cipher),
             auth=("PLAIN", "LOGIN") if offers_login else (),
             auth_without_tls=settings[auth.without_tls],
             max_size=self._max_size,
@@ -105,7 +108,7 @@ class Conversation:
                 if isinstance(event, Respond):
                     adapter.send(event.data)
                     self._log(event.verb, event.detail, event.reply, octets)
-                    if event.close:
+                    if event.close or self._is_idling(event):
                         break
                 else:
                     await self._answer(event, octets)
@@ -119,6 +122,7 @@ class Conversation:
             match event:
                 case MailRequested():
                     self._id = self._house.queue.new_id()
+                    self._granted.clear()
                     reply = Reply(250, "2.1.0", _OK)
                 case RcptRequested():
                     reply = self._judge(event)
@@ -143,10 +147,12 @@ class Conversation:
             self._house,
             event.recipient.address,
             client=self._client,
-            login=self.engine.login or "",
+            login=self._logged_in,
             reverse_path=self.engine.reverse_path,
         )
-        if not reason.accepted:
+        if reason.accepted:
+            self._granted.append(reason)
+        else:
             self._refuse(reason, str(event.recipient.address))
         assert reason.reply is not None
         return reason.reply
@@ -181,6 +187,7 @@ class Conversation:
         text = f"login {result.login!r} from {self._client}: {result.reason.text}"
         self._logs.note(level, text, reason=result.reason.to_dict())
         if result.mailbox is not None:
+            self._logged_in = result.login
             return Reply(235, "2.7.0", f"Authentication successful, {result.login}")
         if result.reason.outcome is Outcome.DEFER:
             return Reply(454, "4.7.0", result.reason.text)
@@ -191,6 +198,7 @@ class Conversation:
         self._log(event.verb, event.detail, self.engine.last_reply, 10)
         await self._adapter.start_tls()
         self.engine.tls_started(self._adapter.cipher)
+        self._logged_in = ""  # RFC 3207 §4.2
 
     async def _receive(self, event: DataRequested) -> None:
         """Take the content and hand the message to the queue."""
@@ -201,15 +209,18 @@ class Conversation:
         content = self._house.queue.content(self._id)
         content.write(self._trace_line())
         reader = DataReader(self._max_size or None)
+        is_full = False
         try:
             while not reader.finished:
                 for chunk in reader.feed(await self._adapter.block()):
-                    content.write(chunk)
+                    is_full = is_full or not self._keep(content, chunk)
         except BaseException:
             content.abandon()
             raise
         self._adapter.unread(reader.rest)
-        if reader.fault is not None:
+        if is_full:
+            reply = Reply(452, "4.3.1", "Insufficient system storage, please try again later")
+        elif reader.fault is not None:
             content.abandon()
             reply = fault_reply(reader.fault, max_size=self._max_size)
             reason = Reason(
@@ -227,17 +238,42 @@ class Conversation:
             steps.reach("smtp.answered")
         self._log("DATA", f"{reader.bytes_seen} bytes", reply, reader.bytes_seen)
 
+    def _keep(self, content: ContentWriter, chunk: bytes) -> bool:
+        """Write a piece of content; on a full disk let go of it all, and read on to its end."""
+        try:
+            content.write(chunk)
+        except OSError as error:
+            self._logs.note("error", f"the content can't be kept: {error}", message_id=self._id)
+            content.abandon()
+            return False
+        return True
+
+    def _is_idling(self, event: Respond) -> bool:
+        """Count commands that lead to no message; too many end the connection."""
+        self._idle_commands += 1
+        most = self._house.settings[smtp.max_idle_commands]
+        if not most or self._idle_commands <= most:
+            return False
+        self._adapter.send(_IDLING.encode())
+        self._log(event.verb, event.detail, _IDLING, 0)
+        return True
+
     async def _submit(self, content: ContentWriter) -> Reply:
         started = time.perf_counter()
-        origin = Origin(kind="SMTP", login=self.engine.login or "", client=self._client)
+        origin = Origin(kind="SMTP", login=self._logged_in, client=self._client)
         try:
             await self._house.queue.submit_async(
-                self.engine.envelope(), content, origin, message_id=self._id
+                self.engine.envelope(),
+                content,
+                origin,
+                message_id=self._id,
+                reason=_accepted_because(self._granted).to_dict(),
             )
         except (DatabaseError, OSError) as error:
             self._logs.note("error", f"the message was not accepted: {error}", message_id=self._id)
             return _LATER
         metrics.ACCEPTED.inc()
+        self._idle_commands = 0
         metrics.ACCEPT_SECONDS.observe(time.perf_counter() - started)
         return Reply(250, "2.0.0", f"{_OK} ({self._id})")
 
@@ -262,7 +298,7 @@ class Conversation:
         if not engine.esmtp:
             return "SMTP"
         base = "UTF8SMTP" if engine.mail is not None and engine.mail.smtputf8 else "ESMTP"
-        return base + ("S" if engine.tls_active else "") + ("A" if engine.login else "")
+        return base + ("S" if engine.tls_active else "") + ("A" if self._logged_in else "")
 
     def _log(self, verb: str, detail: str, reply: Reply, octets: int) -> None:
         adapter = self._adapter
@@ -278,9 +314,22 @@ class Conversation:
                 response=text,
                 sent=len(text) + 2,
                 received=octets,
-                login=self.engine.login or "",
+                login=self._logged_in,
             )
         )
+
+
+def _accepted_because(granted: list[Reason]) -> Reason:
+    """Fold the reasons for which the recipients were accepted into one."""
+    if len(granted) == 1:
+        return granted[0]
+    rules = Counter(reason.rule for reason in granted)
+    text = ", ".join(f"{count} by {rule}" for rule, count in rules.items())
+    return Reason(
+        rule="recipients.accepted",
+        outcome=Outcome.ACCEPT,
+        text=f"{len(granted)} recipients were accepted: {text}.",
+    )
 
 
 def _banner(template: str, local_domain: str, now_us: int) -> str:

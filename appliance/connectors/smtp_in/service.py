@@ -64,8 +64,7 @@ class SmtpService:
 
     def _connection(self, listener: Listener) -> Adapter:
         context = None if listener.tls else self._front.context
-        role = "mx" if listener.name == "smtp" else "submission"
-        place = Place(role=role, tls=listener.tls, starttls=context is not None)
+        place = Place(is_mx=listener.name == "smtp", starttls=context is not None)
         return Adapter(partial(self._converse, place), tls=context, port=listener.port)
 
     async def _converse(self, place: Place, adapter: Adapter) -> None:

@@ -84,8 +84,8 @@ class Pop3Connection(asyncio.Protocol):
         settings = self._service.house.settings
         self._engine = Pop3Server(
             hostname=self._service.house.local_domain,
-            tls=self._service.front.context is not None and not self._listener.tls,
-            tls_active=self._listener.tls,
+            tls=not self._listener.tls,
+            tls_active=transport.get_extra_info("ssl_object") is not None,
             password_without_tls=settings[auth.without_tls],
             max_errors=_MAX_ERRORS,
             implementation="Posthouse",
@@ -273,8 +273,7 @@ class Pop3Connection(asyncio.Protocol):
             self.hang_up()
 
     async def _start_tls(self, engine: Pop3Server, event: TlsRequested, size: int) -> None:
-        context: ssl.SSLContext | None = self._service.front.context
-        assert context is not None
+        context = self._service.front.context
         assert self._transport is not None
         self._buffer = b""
         self._send(event, event.data, size)
