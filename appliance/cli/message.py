@@ -77,10 +77,10 @@ def _print_journey(found: Trace) -> None:
     about = {
         "message": found.id,
         "from": first.reverse_path or "<> (a notice)",
-        "to": ", ".join(dict.fromkeys(" ".join(each.recipient for each in found.events).split())),
+        "to": ", ".join((first.detail.get("recipients") or first.recipient).split()),
     }
-    if found.queued is not None:
-        about["subject"] = found.queued.subject
+    if "subject" in first.detail:
+        about["subject"] = first.detail["subject"]
     output.print_facts(about)
     click.echo()
     width = min(_WIDEST, max(len(_whose(each)) for each in found.events))

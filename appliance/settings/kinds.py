@@ -17,6 +17,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _DURATION = re.compile(r"([0-9]{1,12})\s*([smhd]?)", re.IGNORECASE)
 _UNIT_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")  # RFC 1123 §2.1
+_MAX_NAME = 253  # octets, RFC 1035 §2.3.4 without the root's length
 _MAX_TEXT = 4096
 
 
@@ -113,12 +115,20 @@ class Duration:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One line of text."""
+    """One line of text.
+
+    Attributes:
+        meaning: what it is.
+        may_be_empty: whether there may be no text.
+    """
 
     meaning: str = "one line of text"
+    may_be_empty: bool = True
 
     def parse(self, text: str) -> str:
         """Take any line without control characters."""
+        if not self.may_be_empty and not text.strip():
+            raise ValueError(f"{text!r} is empty; {self.describe()}")
         if len(text) > _MAX_TEXT:
             raise ValueError(f"the text is longer than {_MAX_TEXT} characters")
         if any(ord(char) < 32 or ord(char) == 127 for char in text):
@@ -132,6 +142,27 @@ class Text:
     def describe(self) -> str:
         """Say what is allowed."""
         return self.meaning
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Characters that no login is made of: none of letters, digits, spaces and @ . _ + -."""
+
+    def parse(self, text: str) -> str:
+        """Take marks, each once, or nothing."""
+        text = text.strip()
+        for char in text:
+            if char.isalnum() or char in "@._+-" or char.isspace() or not char.isprintable():
+                raise ValueError(f"{char!r} in {text!r} can't stand for @; {self.describe()}")
+        return "".join(dict.fromkeys(text))
+
+    def render(self, value: str) -> str:
+        """Render as it is."""
+        return value
+
+    def describe(self) -> str:
+        """Say what is allowed."""
+        return "characters such as #$%, none of letters, digits, spaces and @ . _ + -"
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +245,54 @@ class Ranges:
 
 
 @dataclass(frozen=True, slots=True)
+class IpAddresses:
+    """IP addresses, one at least."""
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        """Take addresses separated by spaces or commas; each once, in their usual form."""
+        found = tuple(dict.fromkeys(self._address(word) for word in text.replace(",", " ").split()))
+        if not found:
+            raise ValueError(f"{text!r} names no address; {self.describe()}")
+        return found
+
+    def render(self, value: tuple[str, ...]) -> str:
+        """Render separated by spaces."""
+        return " ".join(value)
+
+    def describe(self) -> str:
+        """Say what is allowed."""
+        return "IP addresses separated by spaces, one at least, such as 0.0.0.0 ::"
+
+    def _address(self, word: str) -> str:
+        try:
+            return str(ipaddress.ip_address(word))
+        except ValueError:
+            raise ValueError(f"{word!r} is not an IP address; {self.describe()}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class HostName:
+    """A host's name in the DNS (RFC 1123 §2.1), or nothing."""
+
+    def parse(self, text: str) -> str:
+        """Take letters, digits and hyphens between dots."""
+        text = text.strip()
+        labels = text.split(".")
+        is_name = len(text) <= _MAX_NAME and all(_LABEL.fullmatch(label) for label in labels)
+        if text and (not is_name or labels[-1].isdigit()):  # the last would be an IP address
+            raise ValueError(f"{text!r} is not a host name; {self.describe()}")
+        return text
+
+    def render(self, value: str) -> str:
+        """Render as it is."""
+        return value
+
+    def describe(self) -> str:
+        """Say what is allowed."""
+        return "a host name such as mail.example.com: letters, digits and hyphens between dots"
+
+
+@dataclass(frozen=True, slots=True)
 class HostPort:
     """A host with an optional port: `mail.example.com`, `192.0.2.1:2525`, `[2001:db8::1]:25`."""
 
@@ -231,6 +310,37 @@ class HostPort:
     def describe(self) -> str:
         """Say what is allowed."""
         return "a host name or address, perhaps with a port: mail.example.com:25, [2001:db8::1]:25"
+
+
+@dataclass(frozen=True, slots=True)
+class HostPorts:
+    """Several hosts, each with an optional port.
+
+    Attributes:
+        default_port: of a host that is given without one.
+    """
+
+    default_port: int
+
+    def parse(self, text: str) -> tuple[tuple[str, int], ...]:
+        """Take hosts separated by spaces or commas, or nothing; each once, in the order given."""
+        words = text.replace(",", " ").split()
+        return tuple(dict.fromkeys(split_host_port(word, self.default_port) for word in words))
+
+    def render(self, value: tuple[tuple[str, int], ...]) -> str:
+        """Render separated by spaces, with the ports that are not the default."""
+        return " ".join(
+            host if port == self.default_port else with_port(host, port) for host, port in value
+        )
+
+    def describe(self) -> str:
+        """Say what is allowed."""
+        return "hosts separated by spaces, each perhaps with a port: 192.0.2.53 [2001:db8::1]:5353"
+
+
+def with_port(host: str, port: int) -> str:
+    """Write a host with its port; an IPv6 address goes into brackets (RFC 3986 §3.2.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def split_host_port(text: str, default_port: int) -> tuple[str, int]:
@@ -265,8 +375,12 @@ def _check_address(text: str, wrong: str) -> None:
         raise ValueError(wrong) from None
 
 
-AnyKind = Boolean | Integer | Duration | Text | Choice | Words | Ranges | HostPort
+AnyKind = (
+    Boolean | Integer | Duration | Text | Marks | Choice | Words | Ranges | IpAddresses | HostName
+    | HostPort | HostPorts
+)  # fmt: skip
 __all__ = [
-    "AnyKind", "Boolean", "Choice", "Duration", "HostPort", "Integer", "Kind", "Network",
-    "Ranges", "Text", "Words", "split_host_port",
+    "AnyKind", "Boolean", "Choice", "Duration", "HostName", "HostPort", "HostPorts", "Integer",
+    "IpAddresses", "Kind", "Marks", "Network", "Ranges", "Text", "Words", "split_host_port",
+    "with_port",
 ]  # fmt: skip

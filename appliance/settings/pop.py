@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from appliance.settings.kinds import Duration, Integer, Text, Words
+from appliance.settings.kinds import Duration, Integer, IpAddresses, Marks
 from appliance.settings.setting import Effect, Scope, Setting, define
 
 listen = define(
     Setting(
         name="pop.listen",
-        kind=Words(meaning="IP addresses separated by spaces"),
+        kind=IpAddresses(),
         default=("0.0.0.0", "::"),
         title="Addresses to listen on",
         manual="6.4.1",
         checklist="281",
         scopes=(Scope.SERVER, Scope.NODE),
         effect=Effect.ROOT,
-        help="The server's own addresses on which POP3 answers.",
+        help=(
+            "The server's own addresses on which POP3 answers. Where the machine has no IPv6, the "
+            "default leaves :: out."
+        ),
     )
 )
 port = define(
@@ -86,7 +89,7 @@ idle_timeout = define(
 alternate_at = define(
     Setting(
         name="pop.alternate_at",
-        kind=Text("characters such as #$%"),
+        kind=Marks(),
         default="",
         title="Alternate @ characters",
         manual="6.4.1",

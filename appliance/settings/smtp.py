@@ -6,7 +6,10 @@ from appliance.settings.kinds import (
     Boolean,
     Choice,
     Duration,
+    HostName,
+    HostPorts,
     Integer,
+    IpAddresses,
     Ranges,
     Text,
     Words,
@@ -16,7 +19,7 @@ from appliance.settings.setting import Effect, Scope, Setting, define
 local_domain = define(
     Setting(
         name="smtp.local_domain",
-        kind=Text("a host name such as mail.example.com"),
+        kind=HostName(),
         default="",
         title="Local domain name",
         manual="6.2",
@@ -31,7 +34,7 @@ local_domain = define(
 dns_address = define(
     Setting(
         name="smtp.dns_address",
-        kind=Words(meaning="DNS servers separated by spaces, each host or host:port"),
+        kind=HostPorts(53),
         default=(),
         title="DNS addresses",
         manual="6.2",
@@ -111,7 +114,7 @@ max_idle_commands = define(
 banner = define(
     Setting(
         name="smtp.banner",
-        kind=Text("one line; %LOCALDOMAIN% and %TIME% are replaced"),
+        kind=Text("one line; %LOCALDOMAIN% and %TIME% are replaced", may_be_empty=False),
         default="%LOCALDOMAIN% ESMTP Posthouse ready",
         title="Welcome message",
         manual="6.2",
@@ -138,14 +141,17 @@ disabled_commands = define(
 listen = define(
     Setting(
         name="smtp.listen",
-        kind=Words(meaning="IP addresses separated by spaces"),
+        kind=IpAddresses(),
         default=("0.0.0.0", "::"),
         title="Addresses to listen on",
         manual="6.2",
         checklist="222",
         scopes=(Scope.SERVER, Scope.NODE),
         effect=Effect.ROOT,
-        help="The server's own addresses on which mail is received.",
+        help=(
+            "The server's own addresses on which mail is received. Where the machine has no IPv6, "
+            "the default leaves :: out."
+        ),
     )
 )
 port = define(

@@ -26,7 +26,12 @@ from tests.support.wire import Pop3, Smtp, Wire
 _FOLDER = Path(__file__).parents[1] / "dialogs"
 # Of these servers there is none: one without a certificate, one whose disk fails at the right
 # moment, one of POP3 with another number of mistakes than twenty.
-_OF_ENGINES_ONLY = {"starttls_not_offered", "stls_not_offered", "update_fails", "too_many_errors.pop3"}
+_OF_ENGINES_ONLY = {
+    "starttls_not_offered",
+    "stls_not_offered",
+    "update_fails",
+    "too_many_errors.pop3",
+}
 
 _numbers = count(1)
 
@@ -55,7 +60,9 @@ class _Policy:
 
     def apply(self, settings: Mapping[str, str]) -> None:
         """Set settings, and wait until both services have them."""
-        changes = {name: text for name, text in settings.items() if self._in_force.get(name) != text}
+        changes = {
+            name: text for name, text in settings.items() if self._in_force.get(name) != text
+        }
         if not changes:
             return
         banner = f"%LOCALDOMAIN% ESMTP Posthouse ready {next(_numbers)}"
@@ -145,7 +152,9 @@ def test_smtp_service_holds_the_dialogue(policy: _Policy, way: str, script: Scri
     _set_password(server, script)
     name = "submission" if header.get("port") == "submission" else "smtp"
     active = header.get("tls") == "active"
-    with Smtp(server.ports[f"{name}s" if active else name], tls=server.tls if active else None) as client:
+    with Smtp(
+        server.ports[f"{name}s" if active else name], tls=server.tls if active else None
+    ) as client:
         if way == "tls" and not active:
             client.begin_tls(server.tls)
         greeting = f"{client.greeting.code} {client.greeting.lines[0]}"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.operations.mailboxes import SetMailboxPassword
 from appliance.net.tls import self_signed
+from appliance.operations.mailboxes import SetMailboxPassword
 from tests.support.serving import Server
 from tests.support.waiting import until
 from tests.support.wire import Pop3, Smtp

@@ -27,13 +27,11 @@ from appliance.runtime import metrics
 from appliance.runtime.doorbell import Doorbell
 from appliance.runtime.logs import Logs
 from appliance.settings import smarthost, smtp
-from appliance.settings.kinds import split_host_port
 
 _CLAIM = 256  # recipients at a time
 _POLL_S = 1.0
 _LEASE_S = 100.0  # well within the queue's lease
 _GRACE_S = 5.0  # for messages under way when the sender is stopped
-_DNS_PORT = 53
 
 
 async def run(
@@ -48,7 +46,8 @@ async def run(
         stop: set to end; messages under way are finished if that takes no longer than seconds.
         ready: called when mail is being sent.
     """
-    sender = Sender(house, logs, resolver=DnsResolver(partial(_dns_servers, house)), stop=stop)
+    resolver = DnsResolver(lambda: house.settings[smtp.dns_address])
+    sender = Sender(house, logs, resolver=resolver, stop=stop)
     await sender.run(bell, ready)
     logs.close()
 
@@ -175,14 +174,6 @@ class Sender:
             text = f"{len(late)} connections were cut off; their messages are sent again later"
             self._logs.note("warning", text)
             await asyncio.wait(late)
-
-
-def _dns_servers(house: House) -> list[tuple[str, int]]:
-    servers = []
-    for text in house.settings[smtp.dns_address]:
-        with contextlib.suppress(ValueError):  # not a host: the next one counts
-            servers.append(split_host_port(text, _DNS_PORT))
-    return servers
 
 
 def _is_on_this_machine(address: str) -> bool:
