@@ -20,7 +20,6 @@ class Outcome(StrEnum):
     ACCEPT = "accept"
     REJECT = "reject"  # for good: 5yz
     DEFER = "defer"  # for now: 4yz
-    DROP = "drop"  # the connection is ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
