@@ -9,9 +9,9 @@ import click
 from appliance.cli.actor import identify
 from appliance.cli.command import Verb
 from appliance.operations.house import House, read_config
-from appliance.settings import pop, smtp
+from appliance.settings.kinds import with_port
 from appliance.upkeep import demo as demonstration
-from appliance.upkeep.serve import ports
+from appliance.upkeep.serve import addresses, ports, take
 from appliance.upkeep.serve import serve as serve_all
 
 
@@ -30,19 +30,22 @@ def serve(context: click.Context, *, demo: bool, port_base: int | None) -> None:
     identify(home or read_config(None).home)  # root becomes the home's owner
     config = read_config(home)
     house = House(config)
+    lock = take(house.home)
     accounts = demonstration.furnish(house) if demo else []
     house.live.refresh()
     settings = house.settings
     numbers = ports(settings, port_base)
-    addresses = {"smtp": settings[smtp.listen], "pop3": settings[pop.listen]}
+    where, notes = addresses(settings)
+    for note in notes:
+        click.echo(f"posthouse: {note}", err=True)
     house.queue, house.journey, house.throttle  # noqa: B018 - their databases are made before the fork
     house.close()
 
     def announce() -> None:
         click.echo(f"home        {config.home.resolve()}")
         for name, port in numbers.items():
-            where = addresses["pop3" if name.startswith("pop3") else "smtp"]
-            click.echo(f"{name:<11} {' '.join(f'{address}:{port}' for address in where)}")
+            here = where["pop3" if name.startswith("pop3") else "smtp"]
+            click.echo(f"{name:<11} {' '.join(with_port(address, port) for address in here)}")
         if demo:
             demonstration.announce(config.home, numbers, accounts)
             click.echo(f"CA          {config.home.resolve() / 'ca.pem'}")
@@ -50,4 +53,4 @@ def serve(context: click.Context, *, demo: bool, port_base: int | None) -> None:
                 click.echo(f"login       {account['login']:<11} password {account['password']}")
         click.echo("ready")
 
-    serve_all(config, numbers, addresses, announce)
+    serve_all(config, numbers, where, announce, lock=lock)

@@ -84,7 +84,7 @@ def prepare(house: House, kind: Action, told: Sequence[Told], content: Content) 
             )
             for each in told
         ],
-        original=content.read(MOST_RETURNED),
+        original=_original(content),
         full=full,
         smtputf8=envelope.smtputf8,
     )
@@ -95,6 +95,13 @@ def prepare(house: House, kind: Action, told: Sequence[Told], content: Content) 
         smtputf8=envelope.smtputf8 or not (to.is_ascii and sender.is_ascii),
     )
     return house.queue.prepare(notice, octets, Origin(kind="DSN"))
+
+
+def _original(content: Content) -> bytes:
+    try:
+        return content.read(MOST_RETURNED)
+    except OSError:  # what can't be read can't be returned; the sender is told all the same
+        return b""
 
 
 def sender_of_notices(house: House) -> Address:

@@ -74,8 +74,12 @@ class ContentFolder:
     def link(self, source: Path, name: str) -> None:
         """Give an existing content file a name here, durably; the octets are not copied."""
         path = self.make_place(name)
-        path.unlink(missing_ok=True)  # left by a delivery that a crash cut off
-        os.link(source, path)
+        try:
+            os.link(source, path)
+        except FileExistsError:  # left by a delivery that a crash cut off, or made before
+            if not path.samefile(source):
+                path.unlink()
+                os.link(source, path)
         sync_folder(path.parent)
 
     def remove(self, name: str) -> None:

@@ -226,9 +226,10 @@ class Writer:
     def _commit(self, batch: list[_Pending]) -> None:
         """Run a batch; afterwards each job has its result or its error."""
         try:
-            transaction = self._connect()
+            known = self._connection
+            opened = self._connect()
             with self._engine.exclusive():
-                transaction.script(self._engine.begin)
+                transaction = self._begin(opened, again=opened is known)
                 for pending in batch:
                     self._run_one(transaction, pending)
                 steps.reach(self._before)
@@ -246,6 +247,18 @@ class Writer:
                 action()
             except Exception:  # noqa: BLE001 - what is durable stays acknowledged
                 _log.exception("an action after a commit failed")
+
+    def _begin(self, transaction: Transaction, *, again: bool) -> Transaction:
+        """Begin; where a connection opened earlier was lost unnoticed, once more on a new one."""
+        try:
+            transaction.script(self._engine.begin)
+        except self._engine.lost_errors:
+            if not again:
+                raise
+            self._disconnect()
+            transaction = self._connect()
+            transaction.script(self._engine.begin)
+        return transaction
 
     def _run_one(self, transaction: Transaction, pending: _Pending) -> None:
         transaction.script("SAVEPOINT job")

@@ -43,6 +43,15 @@ def listen(name: str, addresses: Sequence[str], port: int, *, tls: bool) -> list
     return [Listener(name, _bind(address, port), port, tls) for address in addresses]
 
 
+def has_ipv6() -> bool:
+    """Tell whether this machine's kernel knows IPv6."""
+    try:
+        socket.socket(socket.AF_INET6, socket.SOCK_STREAM).close()
+    except OSError:
+        return False
+    return True
+
+
 def _bind(address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
@@ -62,18 +71,21 @@ def _bind(address: str, port: int) -> socket.socket:
 
 @dataclass(slots=True)
 class Door:
-    """Counts the connections of a service and says who may come in."""
+    """Counts the connections of a service and says who may come in.
+
+    Whom no limit holds for is not to be counted here: it would take others' places.
+    """
 
     most: int = 0
     most_per_client: int = 0
     open: int = 0
     by_client: Counter[str] = field(default_factory=Counter)
 
-    def enter(self, client: str, *, exempt: bool) -> bool:
+    def enter(self, client: str) -> bool:
         """Let a client in; False when there are too many of it, or of all."""
         full = self.open >= self.most
         crowded = 0 < self.most_per_client <= self.by_client[client]
-        if (full or crowded) and not exempt:
+        if full or crowded:
             return False
         self.open += 1
         self.by_client[client] += 1

@@ -69,6 +69,7 @@ class Front(Generic[V]):
         self._most_per_client = most_per_client
         self._idle_timeout = idle_timeout
         self._door = Door()
+        self._counted: set[V] = set()  # of the open ones; `limits.exempt_ranges` may change
         self._gauge = metrics.CONNECTIONS.labels(service)
         names = [house.local_domain, "localhost", "127.0.0.1"]
         self._certificates = Certificates(house.home / "config" / "tls", names)
@@ -131,11 +132,12 @@ class Front(Generic[V]):
 
     def enter(self, visitor: V) -> bool:
         """Let a connection in; False when there are too many of its client's, or of all."""
-        exempt = is_in(visitor.client, self._house.settings[limits.exempt_ranges])
-        if not self._door.enter(visitor.client, exempt=exempt):
-            text = f"{visitor.client} was turned away: too many connections"
-            self._logs.note("warning", text)
-            return False
+        if not is_in(visitor.client, self._house.settings[limits.exempt_ranges]):
+            if not self._door.enter(visitor.client):
+                text = f"{visitor.client} was turned away: too many connections"
+                self._logs.note("warning", text)
+                return False
+            self._counted.add(visitor)
         self.open.add(visitor)
         self._gauge.inc()
         return True
@@ -144,8 +146,10 @@ class Front(Generic[V]):
         """Count a connection out that was let in."""
         if visitor in self.open:
             self.open.discard(visitor)
-            self._door.leave(visitor.client)
             self._gauge.dec()
+        if visitor in self._counted:
+            self._counted.discard(visitor)
+            self._door.leave(visitor.client)
         if self._emptied is not None and not self.open:
             self._emptied.set()
 

@@ -9,6 +9,7 @@ from sqlalchemy import delete, insert, select
 
 from appliance.database.statement import Statement, param
 from appliance.directory import tables
+from appliance.operations.fitness import check
 from appliance.operations.house import House
 from appliance.operations.operation import Change, Invalid, Question, Work
 from appliance.rules.access import Permission
@@ -124,12 +125,14 @@ class ChangeSetting(Change[None]):
         if self.value is None:
             return ""
         try:
-            text = str(setting.kind.render(setting.parse(self.value)))
+            value = setting.parse(self.value)
         except SettingsError as error:
             if setting.secret:  # the text would repeat it
                 right = setting.kind.describe()
                 raise Invalid(f"{setting.name}: that is not {right} of one line") from None
             raise Invalid(str(error)) from None
+        check(house, setting, value, node=self.node)
+        text = str(setting.kind.render(value))
         return house.sealer.seal(text, name=setting.name) if setting.secret else text
 
     def apply(self, work: Work) -> None:

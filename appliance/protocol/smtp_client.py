@@ -110,8 +110,8 @@ class SmtpClient:
         Args:
             helo: This server's name, or an address literal (RFC 5321 §4.1.4).
             tls: Whether to use STARTTLS. `opportunistic` goes on in clear text where the peer
-                doesn't offer it or refuses, and then a password goes in clear text as well. A
-                connection that is TLS from its beginning takes `never`.
+                doesn't offer it or refuses, unless a login is set: a password goes in clear text
+                under `never` only. A connection that is TLS from its beginning takes `never`.
             login: Name and password for AUTH; None to go without.
         """
         self._helo = helo
@@ -327,8 +327,8 @@ class SmtpClient:
             self._authenticate()
         elif "STARTTLS" in self.extensions:
             self._say("STARTTLS", "", self._take_starttls)
-        elif self._tls == "required":
-            self._hang_up(None, "TLS is required and the peer does not offer STARTTLS")
+        elif self._tls_needed_for:
+            self._hang_up(None, f"{self._tls_needed_for} and the peer does not offer STARTTLS")
         else:
             self._authenticate()
 
@@ -336,10 +336,19 @@ class SmtpClient:
         if reply.is_positive:
             self._move("opening", "handshake")
             self._events.append(TlsWanted())
-        elif self._tls == "required":
-            self._hang_up(reply, "TLS is required and the peer refuses STARTTLS")
+        elif self._tls_needed_for:
+            self._hang_up(reply, f"{self._tls_needed_for} and the peer refuses STARTTLS")
         else:
             self._authenticate()
+
+    @property
+    def _tls_needed_for(self) -> str:
+        """Why the session does not go on in clear text; empty where it does."""
+        if self._tls == "required":
+            return "TLS is required"
+        if self._tls == "opportunistic" and self._login is not None:  # RFC 4954 §9
+            return "the password is not sent in clear text"
+        return ""
 
     def _authenticate(self) -> None:
         if self._login is None:

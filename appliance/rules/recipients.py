@@ -17,6 +17,7 @@ from appliance.settings.kinds import Network
 from appliance.settings.snapshot import Snapshot
 
 _OK = "Requested mail action okay, completed"
+_LOGIN_NOT_ENOUGH = "This mail server does not relay mail for those who have logged in"
 _ASK_LOGIN = "This mail server requires authentication. Please check your mail client settings."
 
 
@@ -112,6 +113,16 @@ def _judge_relay(recipient: Address, client: Client, settings: Snapshot) -> Reas
             outcome=Outcome.ACCEPT,
             text=f"{why}, so mail for {recipient.domain} is relayed.",
             reply=Reply(250, "2.1.5", _OK),
+            inputs=inputs,
+        )
+    if client.login:
+        return Reason(
+            rule="relay.login-not-enough",
+            outcome=Outcome.REJECT,
+            text=f"{recipient.domain} is not hosted here, and {client.login} may not relay: "
+            "on this server a login alone does not allow it.",
+            reply=Reply(550, "5.7.1", _LOGIN_NOT_ENOUGH),
+            setting=relay.authenticated.name,
             inputs=inputs,
         )
     return Reason(

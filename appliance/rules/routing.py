@@ -33,7 +33,14 @@ class Nowhere:
     reason: Reason
 
 
-Route = ToMailbox | ToRemote | Nowhere
+@dataclass(frozen=True, slots=True)
+class NotNow:
+    """Wait: the address is suspended, which can be lifted."""
+
+    reason: Reason
+
+
+Route = ToMailbox | ToRemote | Nowhere | NotNow
 
 
 def route(recipient: Address, target: Target, *, hops: int, max_hops: int) -> Route:
@@ -67,23 +74,40 @@ def route(recipient: Address, target: Target, *, hops: int, max_hops: int) -> Ro
                 inputs=inputs,
             ),
         )
-    if target.mailbox_id and target.mailbox_enabled and target.enabled:
-        return ToMailbox(
-            target,
+    if not target.mailbox_id:
+        return Nowhere(
             Reason(
-                rule="routing.mailbox",
-                outcome=Outcome.ACCEPT,
-                text=f"The address map sends [SMTP:{recipient}] to "
-                f"[SF:{target.postoffice}/{target.mailbox}].",
+                rule="routing.unknown",
+                outcome=Outcome.REJECT,
+                text=f"There is no address {recipient} here any more.",
+                reply=Reply(550, "5.1.1", f"There is no address <{recipient}> here"),
                 inputs=inputs,
-            ),
+            )
         )
-    return Nowhere(
+    if not target.enabled:
+        text = f"Mail for {recipient.domain} is suspended."
+        return NotNow(_suspended("routing.domain-disabled", text, inputs))
+    if not target.mailbox_enabled:
+        text = f"The mailbox of {recipient} is suspended."
+        return NotNow(_suspended("routing.mailbox-disabled", text, inputs))
+    return ToMailbox(
+        target,
         Reason(
-            rule="routing.unknown",
-            outcome=Outcome.REJECT,
-            text=f"There is no address {recipient} here any more.",
-            reply=Reply(550, "5.1.1", f"There is no address <{recipient}> here"),
+            rule="routing.mailbox",
+            outcome=Outcome.ACCEPT,
+            text=f"The address map sends [SMTP:{recipient}] to "
+            f"[SF:{target.postoffice}/{target.mailbox}].",
             inputs=inputs,
-        )
+        ),
+    )
+
+
+def _suspended(rule: str, text: str, inputs: dict[str, str]) -> Reason:
+    # RFC 3463 §3.3: X.2.1 is a mailbox that takes no mail; it persists only until it is enabled
+    return Reason(
+        rule=rule,
+        outcome=Outcome.DEFER,
+        text=text,
+        reply=Reply(450, "4.2.1", text.removesuffix(".")),
+        inputs=inputs,
     )

@@ -1,4 +1,6 @@
-"""A lock that one process of a server holds: who works on a queue that only one may work on.
+"""A lock that one process of a server holds: who works on what only one may work on.
+
+The file says which process that is, for people and for what is told to a second one.
 
 Owns: the lock file's descriptor. Failure: none; waits until the holder has ended.
 """
@@ -24,12 +26,23 @@ class ProcessLock:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        self._sign()
         return True
 
     def acquire(self) -> None:
         """Take the lock, waiting for its holder to end."""
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        self._sign()
+
+    def holder(self) -> int:
+        """Return the process that took the lock last; 0 if it has not said so yet."""
+        text = os.pread(self._descriptor, 32, 0).strip()
+        return int(text) if text.isdigit() else 0
 
     def release(self) -> None:
         """Let the lock go."""
         os.close(self._descriptor)
+
+    def _sign(self) -> None:
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)

@@ -91,6 +91,7 @@ class _File:
         self._descriptor = -1
         self._lines: list[str] = []
         self._octets = 0
+        self.is_failing = False
 
     def add(self, line: str) -> bool:
         """Take a line; returns whether a block's worth has gathered."""
@@ -112,6 +113,7 @@ class _File:
             self._name = name
             text = self._header() + text  # another process may have begun it with other columns
         os.write(self._descriptor, text.encode("utf-8", "replace"))
+        self.is_failing = False
 
     def close(self) -> None:
         if self._descriptor >= 0:
@@ -137,7 +139,6 @@ class Logs:
         self._w3c = _File(folder, self._w3c_name, self._w3c_header)
         self._guard = threading.Lock()
         self._pending = False
-        self._told = False
         self._closed = False
         self._wake = threading.Condition(self._guard)
         self._thread: threading.Thread | None = None
@@ -233,15 +234,13 @@ class Logs:
     def _write(self) -> None:
         self._pending = False
         at = datetime.now(UTC)
-        failed: OSError | None = None
         for file in (self._activity, self._debug, self._w3c):
             try:
                 file.write(at)
             except OSError as error:
-                failed = error
-        if failed is not None and not self._told:
-            print(f"posthouse: the logs can't be written: {failed}", file=sys.stderr)  # noqa: T201 - the last resort
-        self._told = failed is not None
+                if not file.is_failing:
+                    print(f"posthouse: the logs can't be written: {error}", file=sys.stderr)  # noqa: T201 - the last resort
+                file.is_failing = True
 
     def _now(self) -> str:
         """Return the time as the Activity log writes it, made anew once a second."""

@@ -50,6 +50,10 @@ password = define(
         title="Smart host password",
         manual="6.2",
         checklist="255",
-        help="The password of that login; kept encrypted with the server's key file.",
+        help=(
+            "The password of that login; kept encrypted with the server's key file. It is sent "
+            "over TLS only: mail waits while the smart host offers none, unless smtp.outbound_tls "
+            "is never."
+        ),
     )
 )

@@ -279,8 +279,9 @@ outbound_tls = define(
         default="opportunistic",
         title="TLS to remote servers",
         help=(
-            "opportunistic: TLS where the other side offers it; required: defer mail for servers "
-            "without it."
+            "opportunistic: TLS where the other side offers it, and always for a smart host's "
+            "password; required: defer mail for servers without it; never: clear text, that "
+            "password as well."
         ),
     )
 )

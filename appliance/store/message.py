@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntFlag, StrEnum
 
@@ -23,6 +23,19 @@ class Flag(IntFlag):
     """A message's flags."""
 
     SEEN = 1
+
+
+class ContentsMissing(Exception):
+    """Contents of deliveries can't be taken over; nothing of the call was written.
+
+    Attributes:
+        errors: what went wrong, by entry id.
+    """
+
+    def __init__(self, errors: Mapping[str, OSError]) -> None:
+        """Take what went wrong, by entry id."""
+        super().__init__("; ".join(f"{entry_id}: {error}" for entry_id, error in errors.items()))
+        self.errors = errors
 
 
 STANDARD_FOLDERS = (

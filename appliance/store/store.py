@@ -24,6 +24,7 @@ from appliance.runtime.clock import MICROSECONDS, Clock
 from appliance.store import tables
 from appliance.store.message import (
     STANDARD_FOLDERS,
+    ContentsMissing,
     Delivery,
     Flag,
     FolderStatus,
@@ -120,7 +121,10 @@ _FOLDERS = Statement(select(_f.id).where(*_MAILBOX))
 _UIDS = Statement(select(_m.uid).where(_m.folder_id == param("folder")).limit(1000))
 _DROP_FOLDER = Statement(delete(tables.folders).where(_f.id == param("folder")))
 _OLD_DELIVERIES = Statement(
-    select(_d.id).where(_d.delivered_at < param("before")).limit(param("most"))
+    select(_d.id)
+    .where(_d.id > param("last"), _d.delivered_at < param("before"))
+    .order_by(_d.id)
+    .limit(param("most"))
 )
 _FORGET = Statement(delete(tables.deliveries).where(_d.id == param("delivery")))
 _FILES = Statement(select(_c.file).where(_c.postoffice_id == param("po"), _c.file.is_not(None)))
@@ -151,14 +155,14 @@ class Store:
 
         Returns:
             For each delivery whether it is new.
+
+        Raises:
+            ContentsMissing: files of some messages can't be linked; those without them can be
+                delivered by another call.
         """
         now = self._clock.now_us()
         folder = self.folder(postoffice_id)
-        linked: dict[str, str] = {}  # file names by entry id
-        for delivery in deliveries:
-            if delivery.content.path is not None and delivery.entry_id not in linked:
-                folder.link(delivery.content.path, delivery.id)
-                linked[delivery.entry_id] = delivery.id
+        linked = _link(folder, deliveries)
         if linked:
             steps.reach("store.content-linked")
         size = sum({each.entry_id: each.content.size for each in deliveries}.values())
@@ -247,11 +251,20 @@ class Store:
         """Remove what is left of a post office whose mailboxes have been removed."""
         self._databases.drop_store(postoffice_id)
 
-    def old_deliveries(self, postoffice_id: int, before_us: int, most: int) -> list[str]:
-        """Return delivery ids from before a time."""
+    def old_deliveries(
+        self, postoffice_id: int, before_us: int, most: int, *, after: str = ""
+    ) -> list[str]:
+        """Return delivery ids from before a time, in their order.
+
+        Args:
+            postoffice_id: whose; on PostgreSQL, where they lie in one table, everybody's.
+            before_us: µs.
+            most: how many at most.
+            after: continue after this id.
+        """
+        wanted = {"last": after, "before": before_us, "most": most}
         with self._databases.store(postoffice_id).reader() as connection:
-            rows = connection.rows(_OLD_DELIVERIES, {"before": before_us, "most": most})
-        return [row.id for row in rows]
+            return [row.id for row in connection.rows(_OLD_DELIVERIES, wanted)]
 
     def forget_deliveries(self, postoffice_id: int, ids: Iterable[str]) -> None:
         """Forget deliveries whose queue entries are closed for good."""
@@ -277,6 +290,25 @@ class Store:
     def _some_uids(self, postoffice_id: int, folder_id: int) -> list[int]:
         with self._databases.store(postoffice_id).reader() as connection:
             return [row.uid for row in connection.rows(_UIDS, {"folder": folder_id})]
+
+
+def _link(folder: ContentFolder, deliveries: Sequence[Delivery]) -> dict[str, str]:
+    """Link the large contents of some deliveries; returns the files' names by entry id."""
+    linked: dict[str, str] = {}
+    errors: dict[str, OSError] = {}
+    for delivery in deliveries:
+        entry_id, path = delivery.entry_id, delivery.content.path
+        if path is None or entry_id in linked or entry_id in errors:
+            continue
+        try:
+            folder.link(path, delivery.id)
+        except OSError as error:
+            errors[entry_id] = error
+        else:
+            linked[entry_id] = delivery.id
+    if errors:
+        raise ContentsMissing(errors)
+    return linked
 
 
 def _append(

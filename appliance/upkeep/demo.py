@@ -2,7 +2,10 @@
 
 It differs from production in settings only, all of which are set here through operations.
 
-Owns: `demo.json` and `ca.pem` in the home. Failure: OperationError, as any change.
+Once it is furnished it is its owner's: a later start changes nothing in it, whatever was deleted.
+
+Owns: `demo.json` and `ca.pem` in the home. Failure: OperationError, as any change; `Clash` for a
+    home that is no demonstration.
 """
 
 from __future__ import annotations
@@ -16,7 +19,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from appliance.net.tls import self_signed
 from appliance.operations.domains import CreateDomain
 from appliance.operations.house import House
 from appliance.operations.mailboxes import CreateMailbox
@@ -60,14 +62,22 @@ _MAIL = (
 
 
 def furnish(house: House) -> list[dict[str, str]]:
-    """Make the demonstration's post office, people, mail and settings, unless they are there.
+    """Make the demonstration's post office, people, mail and settings, unless that was done.
 
     Returns:
         The accounts: login, address, password, role.
+
+    Raises:
+        Clash: the home has post offices and is no demonstration.
     """
     path = house.home / "demo.json"
     if path.exists():
         found = json.loads(path.read_text(encoding="utf-8"))
+    elif house.directory.postoffices():
+        raise Clash(
+            f"the home {house.home} is in use and no demonstration, whose settings would replace "
+            "its own: start it without --demo, or give a new home with --home"
+        )
     else:
         found = {
             "ports": {},
@@ -80,25 +90,25 @@ def furnish(house: House) -> list[dict[str, str]]:
         }
         _write(path, found)
     accounts: list[dict[str, str]] = found["accounts"]
-    if house.directory.domain("demo.test") is None:  # also when a first start was cut off
+    if not found.get("furnished"):  # also when a first start was cut off
         _furnish(house, accounts)
+        _write(path, {**found, "furnished": True})
     return accounts
 
 
 def _furnish(house: House, accounts: list[dict[str, str]]) -> None:
     admin, alice, bob, operator = accounts
-    for name, value in _SETTINGS.items():
-        perform(house, _CALL, ChangeSetting(setting=name, value=value))
-    house.live.refresh()
     made: list[Change[Any]] = [
         CreatePostOffice(postoffice="demo", password=admin["password"]),
         *(CreateMailbox(mailbox=each["login"], password=each["password"]) for each in (alice, bob)),
         CreateOperator(operator="operator", password=operator["password"]),
-        CreateDomain(domain="demo.test", postoffice="demo"),
+        *(ChangeSetting(setting=name, value=value) for name, value in _SETTINGS.items()),
+        CreateDomain(domain="demo.test", postoffice="demo"),  # the last: all is there
     ]
     for change in made:
         with contextlib.suppress(Clash):
             perform(house, _CALL, change)
+    house.live.refresh()
     for sender, recipient, subject, text in _MAIL:
         message = SendMessage(sender=sender, recipients=(recipient,), subject=subject, text=text)
         perform(house, _CALL, message)
@@ -106,10 +116,10 @@ def _furnish(house: House, accounts: list[dict[str, str]]) -> None:
 
 def announce(home: Path, ports: Mapping[str, int], accounts: list[dict[str, str]]) -> None:
     """Write `demo.json` and `ca.pem`, for programs that want to try the server."""
-    folder = home / "config" / "tls"
-    self_signed(folder, ["demo.test", "localhost", "127.0.0.1"])
-    shutil.copyfile(folder / "ca.pem", home / "ca.pem")
-    _write(home / "demo.json", {"ports": dict(ports), "accounts": accounts})
+    ca = home / "config" / "tls" / "ca.pem"
+    if ca.exists():  # the services made it when they started
+        shutil.copyfile(ca, home / "ca.pem")
+    _write(home / "demo.json", {"furnished": True, "ports": dict(ports), "accounts": accounts})
 
 
 def _account(login: str, address: str, role: str) -> dict[str, str]:

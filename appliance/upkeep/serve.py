@@ -1,6 +1,7 @@
 """All services of a server in one foreground process: `posthouse serve`, and so `make run`.
 
-Owns: the listening sockets, opened before the fork. Failure: `ListenError`, `StartFailed`.
+Owns: the listening sockets, opened before the fork, and `run/locks/serve` in the home.
+Failure: `HomeError`, `ListenError`, `StartFailed`.
 """
 
 from __future__ import annotations
@@ -8,14 +9,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 from appliance.agents.housekeeping import agent as housekeeping
 from appliance.agents.mta import agent as mta
 from appliance.connectors.smtp_in.service import SmtpService
 from appliance.connectors.smtp_out import agent as sender
 from appliance.database.listen import listen as listen_for
-from appliance.net.listeners import Listener, listen
-from appliance.operations.house import Config, House
+from appliance.net.listeners import Listener, has_ipv6, listen
+from appliance.operations.house import Config, HomeError, House
 from appliance.operations.watch import log_options
 from appliance.runtime import metrics
 from appliance.runtime.doorbell import Doorbell
@@ -44,19 +46,53 @@ def ports(settings: Snapshot, port_base: int | None) -> dict[str, int]:
     }
 
 
+def addresses(settings: Snapshot) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """Return the addresses of each service, and what there is to say about them.
+
+    Where the machine has no IPv6 the default goes without it; addresses that were chosen stay.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    notes: list[str] = []
+    for service, setting in (("smtp", smtp.listen), ("pop3", pop.listen)):
+        chosen = settings[setting]
+        if settings.is_default(setting) and not has_ipv6():
+            chosen = tuple(address for address in chosen if ":" not in address)
+            notes.append(f"this machine has no IPv6: {setting.name} is {' '.join(chosen)}")
+        found[service] = chosen
+    return found, notes
+
+
+def take(home: Path) -> ProcessLock:
+    """Take a home for this process, to serve it.
+
+    Raises:
+        HomeError: another process serves it.
+    """
+    lock = ProcessLock(home / "run" / "locks" / "serve")
+    if not lock.try_acquire():
+        holder = lock.holder()
+        who = f"process {holder}" if holder else "another process"
+        lock.release()
+        raise HomeError(f"{who} serves this home already: {home}")
+    return lock
+
+
 def serve(
     config: Config,
     numbers: Mapping[str, int],
-    addresses: Mapping[str, Sequence[str]],
+    where: Mapping[str, Sequence[str]],
     announce: Callable[[], None],
+    *,
+    lock: ProcessLock,
 ) -> None:
     """Run all services until SIGINT or SIGTERM.
 
     Args:
         config: the home's; no database may be open in this process.
         numbers: port of each listener.
-        addresses: addresses of each service (smtp, pop3).
+        where: addresses of each service (smtp, pop3).
         announce: called when all of them answer.
+        lock: the home's, see `take`; held until this process ends.
 
     Raises:
         ListenError: a port can't be listened on.
@@ -66,7 +102,7 @@ def serve(
         listener
         for name, port in numbers.items()
         for listener in listen(
-            name, addresses["pop3" if name.startswith("pop3") else "smtp"], port, tls=name in _TLS
+            name, where["pop3" if name.startswith("pop3") else "smtp"], port, tls=name in _TLS
         )
     ]
     of_pop = [each for each in listeners if each.name.startswith("pop3")]
@@ -78,7 +114,15 @@ def serve(
         ("pop3", partial(_pop3, config, of_pop, of_smtp)),
         ("housekeeping", partial(_housekeeping, config, listeners)),
     ]
-    Supervisor(services).run(announce)
+    Supervisor([(name, partial(_apart, lock, body)) for name, body in services]).run(announce)
+
+
+def _apart(
+    lock: ProcessLock, body: Callable[[Callable[[], None]], None], ready: Callable[[], None]
+) -> None:
+    """Run a service without the parent's lock: it would outlive the parent with it."""
+    lock.release()
+    body(ready)
 
 
 def _enter(

@@ -105,7 +105,7 @@ def test_node_value_is_refused_where_the_setting_has_none(town: Town) -> None:
         ("retry.first", "soon", "'soon' is not a length of time"),
         ("retry.delay_notice", "always", "'always' is not among the choices; one of off"),
         ("smarthost.host", "a b", "'a b' is not a host"),
-        ("smtp.local_domain", "a\nb", "control character"),
+        ("smtp.banner", "a\nb", "control character"),
     ],
 )
 def test_wrong_value_is_refused_with_what_would_be_right(

@@ -11,13 +11,14 @@ from itertools import count
 
 import pytest
 
+from tests.dialogs.runner import Script
 from tests.support.serving import Box, Server
 from tests.support.waiting import until
 from tests.support.wire import Pop3
 
 # Nobody answers there: no test asks the real DNS, and what goes out stays in the queue.
 NOWHERE = {"smarthost__host": "127.0.0.1:9", "smarthost__enabled": "yes"}
-STRICT = {
+STRICT: dict[str, str | None] = {
     **NOWHERE,
     "auth__without_tls": "no",
     "auth__max_failures": "3",
@@ -35,7 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the dialogues together that assume the same of a server: each change takes a moment."""
 
     def assumed(item: pytest.Function) -> str:
-        header = {**item.callspec.params["script"].header, "password": "", "maildrop": ""}
+        script = item.callspec.params["script"]
+        assert isinstance(script, Script)
+        header = {**script.header, "password": "", "maildrop": ""}
         return f"{item.originalname} {item.callspec.params['way']} {sorted(header.items())}"
 
     places = [

@@ -11,6 +11,7 @@ import pytest
 
 from appliance.database.content import Content
 from appliance.store.message import Delivery
+from tests.support.memory import Peak
 from tests.support.serving import Box, Server
 from tests.support.waiting import until
 from tests.support.wire import Pop3, Smtp
@@ -23,26 +24,6 @@ _PIECE = b"".join(
     b"." * (number % 4) + b"%06d " % number + b"x" * (number % 70) + b"\r\n"
     for number in range(999)
 )
-
-
-class _Peak:
-    """How much more memory processes had at most, from now on."""
-
-    def __init__(self, server: Server, *services: str) -> None:
-        self._pids = {name: server.service(name) for name in services}
-        for pid in self._pids.values():
-            Path(f"/proc/{pid}/clear_refs").write_text("5")  # VmHWM begins anew: proc(5)
-        self._before = self._read()
-
-    def growth_kib(self) -> dict[str, int]:
-        return {name: now - self._before[name] for name, now in self._read().items()}
-
-    def _read(self) -> dict[str, int]:
-        found = {}
-        for name, pid in self._pids.items():
-            status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-            found[name] = int(status.partition("VmHWM:")[2].split()[0])
-        return found
 
 
 def _pieces() -> Iterator[bytes]:
@@ -76,7 +57,7 @@ def test_forty_mebibytes_in_and_out_take_little_memory_in_every_process(
 ) -> None:
     boxes = [server.mailbox(), server.mailbox()]
     services = ("smtp", "mta", "pop3")
-    peak = _Peak(server, *services)
+    peak = Peak(server, *services)
     _send_large(server, *boxes)
     whole = hashlib.sha256(b"".join(_pieces())).hexdigest()
     for box in boxes:
@@ -132,7 +113,7 @@ def test_several_large_messages_at_the_same_time_take_little_memory(
     server: Server, files_before: set[Path]
 ) -> None:
     boxes = [server.mailbox() for _ in range(4)]
-    peak = _Peak(server, "smtp", "mta", "pop3")
+    peak = Peak(server, "smtp", "mta", "pop3")
     for job in (_send_large, _read_large):
         threads = [threading.Thread(target=job, args=(server, box)) for box in boxes]
         for thread in threads:
@@ -158,7 +139,7 @@ def test_a_reader_that_stops_in_a_large_message_holds_up_nobody(server: Server) 
     box = server.mailbox()
     _send_large(server, box)
     _wait_for_mail(server, box)
-    peak = _Peak(server, "pop3")
+    peak = Peak(server, "pop3")
     with Pop3(server.ports["pop3"]) as slow, Pop3(server.ports["pop3"]) as other:
         slow.login(box.login, box.password)
         slow.send(b"RETR 1\r\n")
@@ -170,6 +151,20 @@ def test_a_reader_that_stops_in_a_large_message_holds_up_nobody(server: Server) 
         slow.do("DELE 1")
         slow.do("QUIT")
     assert peak.growth_kib()["pop3"] < 8 << 10
+
+
+def test_a_client_that_sends_commands_and_reads_no_answer_takes_little_memory(
+    server: Server,
+) -> None:  # RFC 2920 §3.2
+    peak = Peak(server, "smtp")
+    with Smtp(server.ports["smtp"]) as client:
+        client.socket.settimeout(1)
+        with pytest.raises(OSError, match=r"timed out|reset|pipe"):  # it listens no more
+            client.send(b"EHLO client.example\r\n" * 1_000_000)
+        with Smtp(server.ports["smtp"]) as other:
+            assert other.do("NOOP").code == 250
+        client.reset()
+    assert peak.growth_kib()["smtp"] < _GROWTH_KIB
 
 
 @pytest.fixture

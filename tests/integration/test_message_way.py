@@ -247,6 +247,24 @@ def test_a_refused_recipient_does_not_stop_the_others(
     assert len(inbox(box)) == 1
 
 
+def test_a_message_that_goes_round_in_circles_is_returned_to_its_sender(
+    server: Server, box: Box, inbox: Inbox
+) -> None:  # RFC 5321 §6.3, RFC 3464; CHECKLIST 149
+    other = server.mailbox()
+    content = b"Received: from here to there\r\n" * 101 + b"Subject: round\r\n\r\ntext\r\n"
+    _deliver(server, content, other.address, sender=box.address)
+    [notice] = inbox(box)
+    assert notice.startswith(b"Return-Path: <>\r\n")
+    report = message_from_bytes(notice, policy=policy.default)
+    assert report.get_content_type() == "multipart/report"
+    assert b"Status: 5.4.6\r\n" in notice
+    told = report.get_body()
+    assert told is not None
+    assert other.address in told.get_content()
+    with Pop3(server.ports["pop3"]) as client:
+        assert client.login(other.login, other.password) == "+OK 0 messages (0 octets)"
+
+
 # ── the clients that people use ──────────────────────────────────────────────────────────────────
 
 
@@ -363,9 +381,10 @@ def test_curl_does_not_send_to_a_server_whose_certificate_it_does_not_know(
     server: Server, tmp_path: Path
 ) -> None:
     (tmp_path / "message").write_bytes(b"\r\n")
+    url = f"smtps://localhost:{server.ports['submissions']}"
     _run(
-        "curl", "--silent", f"smtps://localhost:{server.ports['submissions']}", "--mail-from", "a@b.c",
-        "--mail-rcpt", "alice@demo.test", "--upload-file", str(tmp_path / "message"), code=60,
+        "curl", "--silent", url, "--mail-from", "a@b.c", "--mail-rcpt", "alice@demo.test",
+        "--upload-file", str(tmp_path / "message"), code=60,
     )  # fmt: skip
 
 

@@ -232,7 +232,7 @@ def test_journeys_logs_and_throttles_are_forgotten_when_their_time_has_passed(ke
     told = _keep(kept)
     assert "1 log files removed" in told
     assert not old.exists()
-    assert (kept.home / "logs" / "SMTP").glob("SMTP-Activity-*.log")
+    assert list((kept.home / "logs" / "SMTP").glob("SMTP-Activity-*.log"))
     assert kept.ask(question)
     assert "journey events forgotten" in _keep(kept, ahead_s=31 * _DAY_S)
     assert not kept.ask(question)

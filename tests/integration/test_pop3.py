@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
+from appliance.database.content import Content
 from appliance.database.errors import CommitFailed, StoreBusy
 from appliance.operations.mailboxes import CreateMailbox
 from appliance.operations.postoffices import CreatePostOffice
+from appliance.store.message import Delivery
 from appliance.store.store import Store
 from tests.integration.conftest import read_inbox
 from tests.support.inprocess import Services, services
+from tests.support.memory import Peak
 from tests.support.serving import Box, Server
 from tests.support.waiting import until
 from tests.support.wire import Pop3, Smtp, Wire, plain
@@ -361,10 +364,9 @@ def test_thousands_of_pipelined_commands_to_a_client_that_does_not_read_take_lit
 ) -> None:
     size, count = 100_000, 5000  # half a gigabyte of answers
     _send(server, box, b"Subject: big\r\n\r\n" + (b"x" * 78 + b"\r\n") * (size // 80))
-    pid = server.service("pop3")
     with Pop3(server.ports["pop3"]) as client:
         assert client.login(box.login, box.password).startswith("+OK")
-        before = peak_kib(pid)
+        peak = Peak(server, "pop3")
         writer = threading.Thread(target=client.send, args=(b"RETR 1\r\n" * count,))
         writer.start()
         with Pop3(server.ports["pop3"]) as other:  # and nobody else has to wait for it
@@ -374,14 +376,8 @@ def test_thousands_of_pipelined_commands_to_a_client_that_does_not_read_take_lit
             assert len(client.until_dot()) > size
         client.reset()
         writer.join(20)
-    assert peak_kib(pid) - before < 8 << 10
+    assert peak.growth_kib()["pop3"] < 8 << 10
     until(lambda: _logs_in(server, box) == "+OK 1 message", "the maildrop is free")
-
-
-def peak_kib(pid: int) -> int:
-    """Return how much memory a process has had at most."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return int(status.partition("VmHWM:")[2].split()[0])
 
 
 def test_lines_that_are_too_long_are_refused_and_the_session_goes_on(
@@ -446,21 +442,21 @@ def test_a_client_that_vanishes_at_any_moment_leaves_the_service_well(server: Se
 @pytest.fixture
 def inside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     home = tmp_path_factory.mktemp("inside") / "home"
-    made = Server(home, settings={"auth__without_tls": "yes"})
-    _, alice, _, _ = made.demo["accounts"]
-    made.stop()
+    Server(home, settings={"auth__without_tls": "yes"}).stop()
     with services(home) as running:
-        running.alice = Box(alice["login"], alice["address"], alice["password"])
         yield running
 
 
+def _log_in(client: Pop3, inside: Services) -> str:
+    accounts = json.loads((inside.house.home / "demo.json").read_text(encoding="utf-8"))["accounts"]
+    [alice] = [each for each in accounts if each["login"] == "alice@demo"]
+    return client.login("alice@demo", alice["password"])
+
+
 def _with_one_message(inside: Services) -> Pop3:
-    found = inside.house.directory.login(inside.alice.login)
+    found = inside.house.directory.login("alice@demo")
     assert found is not None
     mailbox = found[0]
-    from appliance.database.content import Content
-    from appliance.store.message import Delivery
-
     content = Content(len(_CONTENTS[0]), _CONTENTS[0], None)
     inside.house.store.deliver(
         mailbox.postoffice_id,
@@ -472,7 +468,7 @@ def _with_one_message(inside: Services) -> Pop3:
         ],
     )  # fmt: skip
     client = Pop3(inside.ports["pop3"])
-    assert client.login(inside.alice.login, inside.alice.password).startswith("+OK 1 message")
+    assert _log_in(client, inside).startswith("+OK 1 message")
     return client
 
 
@@ -487,7 +483,7 @@ def test_a_silent_session_ends_after_ten_minutes_and_deletes_nothing(inside: Ser
         inside.pass_time(601)
         assert client.has_ended  # without a word: RFC 1939 §3
     with Pop3(inside.ports["pop3"]) as again:
-        assert again.login(inside.alice.login, inside.alice.password).startswith("+OK 1 message")
+        assert _log_in(again, inside).startswith("+OK 1 message")
 
 
 def test_a_maildrop_that_cannot_be_read_is_an_error_for_now(
@@ -517,10 +513,10 @@ def test_a_login_whose_maildrop_cannot_be_read_may_be_tried_again(
     monkeypatch.setattr(Store, "inbox", fail)
     with Pop3(inside.ports["pop3"]) as client:
         for _ in range(2):
-            answer = client.login(inside.alice.login, inside.alice.password)
+            answer = _log_in(client, inside)
             assert answer.startswith("-ERR [SYS/TEMP]")
         monkeypatch.undo()
-        assert client.login(inside.alice.login, inside.alice.password).startswith("+OK")
+        assert _log_in(client, inside).startswith("+OK")
 
 
 def test_deletions_that_fail_are_told_and_the_messages_stay(
@@ -536,4 +532,4 @@ def test_deletions_that_fail_are_told_and_the_messages_stay(
         assert client.has_ended
     monkeypatch.undo()
     with Pop3(inside.ports["pop3"]) as again:
-        assert again.login(inside.alice.login, inside.alice.password).startswith("+OK 1 message")
+        assert _log_in(again, inside).startswith("+OK 1 message")

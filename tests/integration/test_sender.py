@@ -572,6 +572,7 @@ def test_a_smart_host_gets_all_mail_after_a_login(play: Callable[[Scenario], Non
                 smarthost__username="posthouse",
                 smarthost__password="very secret",
                 smarthost__enabled="yes",
+                smtp__outbound_tls="never",
             )
             entry = post.submit("bob@beta.test", "dora@delta.test")
             await post.gone(entry)
@@ -597,6 +598,7 @@ def test_mail_waits_when_the_smart_host_refuses_the_login(play: Callable[[Scenar
                 smarthost__username="posthouse",
                 smarthost__password="very secret",
                 smarthost__enabled="yes",
+                smtp__outbound_tls="never",
             )
             found = await post.deferred(post.submit("bob@beta.test"))
         assert "535 5.7.8 wrong" in found.recipients[0].status
@@ -716,6 +718,30 @@ def test_a_password_does_not_go_in_clear_text_to_a_host_whose_tls_fails(
             )
             await post.deferred(post.submit("bob@beta.test"))
         assert "AUTH" not in host.commands
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("starttls", [None, "454 4.7.0 not now"])
+def test_a_password_does_not_go_in_clear_text_to_a_host_without_starttls(
+    play: Callable[[Scenario], None], starttls: str | None
+) -> None:
+    async def scenario(post: Post) -> None:
+        offers = ("AUTH PLAIN LOGIN",) if starttls is None else ("AUTH PLAIN", "STARTTLS")
+        script = scripted(("STARTTLS", starttls or "usual"))
+        async with RemoteHost(offers=offers, script=script) as host:
+            post.set(
+                smarthost__host=f"127.0.0.1:{host.port}",
+                smarthost__username="posthouse",
+                smarthost__password="very secret",
+                smarthost__enabled="yes",
+            )
+            entry = post.submit("bob@beta.test")
+            found = await post.deferred(entry)
+        assert "not sent to the smart host without TLS" in found.recipients[0].status
+        assert {"AUTH", "MAIL"}.isdisjoint(host.commands)
+        await post.until(lambda: "deferred" in post.events(entry), "the journey is written")
+        assert post.reason(entry, "deferred")["rule"] == "smarthost.no-tls"
 
     play(scenario)
 

@@ -89,8 +89,9 @@ def test_every_reply_but_greeting_ehlo_and_go_on_has_an_enhanced_status_code(
         "FROB", "MAIL FROM:<a@b.org>", "HELO", "AUTH PLAIN", "RCPT TO:<a@b.org>", "DATA", "VRFY x",
         "EXPN x", "HELP", "NOOP", "RSET", "STARTTLS now", "BDAT 1", "TURN", "AUTH GSSAPI",
         "AUTH PLAIN =", f"AUTH PLAIN {plain(box.login, 'not the password')}",
-        f"AUTH PLAIN {plain(box.login, box.password)}", "AUTH PLAIN", "MAIL FROM:<x", "MAIL FROM:<>",
-        "MAIL FROM:<>", "RCPT TO:<nobody@demo.test>", f"RCPT TO:<{box.address}>", "RCPT TO:<x>",
+        f"AUTH PLAIN {plain(box.login, box.password)}", "AUTH PLAIN", "MAIL FROM:<x",
+        "MAIL FROM:<>", "MAIL FROM:<>",
+        "RCPT TO:<nobody@demo.test>", f"RCPT TO:<{box.address}>", "RCPT TO:<x>",
         "RCPT TO:<a@demo.test> X=1", "STARTTLS", "NOOP " + "x" * 600, "RSET", "QUIT",
     )  # fmt: skip
     server.set(smtp__max_errors="100")
@@ -529,9 +530,9 @@ def _received(octets: bytes) -> re.Match[str]:
     ],
 )
 def test_the_received_line_says_how_the_message_came(
-    server: Server, box: Box, inbox: Inbox, source: str, port: str, begin: str, log_in: bool,
-    protocol: str,
-) -> None:  # RFC 5321 §4.4, RFC 3848  # fmt: skip
+    server: Server, inbox: Inbox, source: str, *, port: str, begin: str, log_in: bool, protocol: str
+) -> None:  # RFC 5321 §4.4, RFC 3848
+    box = server.mailbox()
     tls = server.tls if port == "submissions" else None
     with Smtp(server.ports[port], source=source, tls=tls) as client:
         if begin == "STARTTLS":

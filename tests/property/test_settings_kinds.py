@@ -15,9 +15,13 @@ from appliance.settings.kinds import (
     Boolean,
     Choice,
     Duration,
+    HostName,
     HostPort,
+    HostPorts,
     Integer,
+    IpAddresses,
     Kind,
+    Marks,
     Ranges,
     Text,
     Words,
@@ -37,6 +41,7 @@ networks = st.builds(
     st.ip_addresses(),
     st.integers(0, 128),
 )
+names = st.from_regex(r"[a-z]([a-z0-9-]{0,10}[a-z0-9])?(\.[a-z]{2,5}){0,2}", fullmatch=True)
 hosts = st.one_of(
     st.from_regex(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?(\.[a-z]{2,5}){0,2}", fullmatch=True),
     st.ip_addresses(v=4).map(str),
@@ -50,8 +55,18 @@ def values_of(kind: Kind[Any]) -> st.SearchStrategy[Any]:
             return st.booleans()
         case Integer(minimum, maximum) | Duration(minimum, maximum):
             return st.integers(minimum, maximum)
-        case Text():
-            return lines
+        case Text(may_be_empty=may_be_empty):
+            return lines if may_be_empty else lines.filter(bool)
+        case Marks():
+            return st.lists(st.sampled_from("#$%&!:/*"), unique=True).map("".join)
+        case HostName():
+            return st.one_of(st.just(""), names)
+        case HostPorts():
+            pairs = st.tuples(st.one_of(names, st.ip_addresses().map(str)), st.integers(1, 65535))
+            return st.lists(pairs, unique=True, max_size=4).map(tuple)
+        case IpAddresses():
+            addresses = st.ip_addresses().map(str)
+            return st.lists(addresses, unique=True, min_size=1, max_size=4).map(tuple)
         case Choice(choices):
             return st.sampled_from(choices)
         case Words(allowed=allowed) if allowed:

@@ -50,7 +50,12 @@ class Services:
     def refresh(self) -> None:
         """Have the services take changed settings now."""
         done = threading.Event()
-        self._loop.call_soon_threadsafe(lambda: (self.house.live.refresh(), done.set()))
+
+        def refresh() -> None:
+            self.house.live.refresh()
+            done.set()
+
+        self._loop.call_soon_threadsafe(refresh)
         assert done.wait(10)
 
     def start(self) -> None:

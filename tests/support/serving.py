@@ -59,7 +59,11 @@ class Server:
     """The server, its home and its processes."""
 
     def __init__(
-        self, home: Path, *, settings: Mapping[str, str] | None = None, database_url: str = ""
+        self,
+        home: Path,
+        *,
+        settings: Mapping[str, str | None] | None = None,
+        database_url: str = "",
     ) -> None:
         """Furnish a home, without starting anything.
 
@@ -84,6 +88,8 @@ class Server:
 
     def start(self, *, port_base: int | None = None) -> None:
         """Start it and wait for its line `ready`."""
+        if self._process is not None:
+            self._process.wait(timeout=15)  # it was interrupted or killed before
         self.starts += 1
         base = free_port_base() if port_base is None else port_base
         with self.output_path.open("wb") as output:

@@ -74,22 +74,26 @@ def expire_throttle(house: House) -> str:
 
 
 def forget_deliveries(house: House) -> str:
-    """Forget deliveries whose queue entries are closed, durably closed first.
+    """Forget all old deliveries whose queue entries are closed, durably closed first.
 
     A delivery is remembered so that a batch repeated after a crash delivers nothing twice. The
     queue closes entries lazily: only once that is on the disk can no entry come back.
     """
     before = house.clock.now_us() - _DELIVERIES_S * MICROSECONDS
     desk = Desk(house.queue)
-    house.queue.database.engine.settle()
     count = 0
     for postoffice in house.directory.postoffices():
-        ids = house.store.old_deliveries(postoffice.id, before, _DELIVERIES_BATCH)
-        closed = desk.are_closed({each.partition(".")[0] for each in ids})
-        done = [each for each in ids if each.partition(".")[0] in closed]
-        if done:
-            house.store.forget_deliveries(postoffice.id, done)
-        count += len(done)
+        last = ""
+        while ids := house.store.old_deliveries(
+            postoffice.id, before, _DELIVERIES_BATCH, after=last
+        ):
+            last = ids[-1]
+            closed = desk.are_closed({each.partition(".")[0] for each in ids})
+            done = [each for each in ids if each.partition(".")[0] in closed]
+            if done:
+                house.queue.database.engine.settle()
+                house.store.forget_deliveries(postoffice.id, done)
+            count += len(done)
     return f"{count} deliveries forgotten" if count else ""
 
 

@@ -3,7 +3,8 @@
 Standards: RFC 5321 §6.1; manual §6.7.
 Owns: the finished recipients that are not marked yet; the agent's lock on SQLite.
 Never: marks a recipient before its delivery is durable.
-Failure: a post office that can't be written, or a directory that can't be read, defers its mail.
+Failure: a post office that can't be written, or a content that can't be read, defers its own mail;
+    a directory or queue that can't be read makes the agent wait.
 """
 
 from __future__ import annotations
@@ -24,11 +25,10 @@ from appliance.mail.envelope import Notify
 from appliance.operations.house import House
 from appliance.operations.reception import route
 from appliance.queue.desk import Desk
-from appliance.queue.entry import Claimed, Connector, Finished, Mark, Rescheduled, Routed, State
+from appliance.queue.entry import Claimed, Connector, Finished, Mark, Routed, State
 from appliance.queue.journey import Accepted
-from appliance.rules.routing import Nowhere, ToMailbox, ToRemote
+from appliance.rules.routing import NotNow, Nowhere, ToMailbox, ToRemote
 from appliance.runtime import metrics, steps
-from appliance.runtime.clock import MICROSECONDS
 from appliance.runtime.doorbell import Doorbell
 from appliance.runtime.logs import Exchange, Logs
 
@@ -36,7 +36,6 @@ _BATCH = 256
 _MARK_AFTER = 100
 _MARK_WITHIN_S = 0.1
 _POLL_S = 1.0
-_STORE_RETRY_S = 30
 
 
 class MtaAgent:
@@ -47,6 +46,7 @@ class MtaAgent:
         self._house = house
         self._logs = logs
         self._returns = Returns(house, logs)
+        self._returns_of_sf = Returns(house, logs, Connector.SF)
         self._unmarked: list[Mark] = []
         self._events: list[Event] = []
         self._accepted: dict[str, Accepted] = {}
@@ -102,7 +102,7 @@ class MtaAgent:
         self._accepted.update({each.entry_id: each.accepted for each in claimed})
         events = self._events
         local: list[tuple[Claimed, Target, Reason]] = []
-        lost: list[Failure] = []
+        failures: list[Failure] = []
         marks: list[Mark] = []
         for each in claimed:
             way = route(self._house, each.recipient.address, hops=each.summary.received_count)
@@ -112,19 +112,22 @@ class MtaAgent:
                 case ToRemote(domain, reason):
                     marks.append(Routed(each, Connector.SMTP, domain))
                     events.append(self._event(each, Kind.ROUTED, "SMTP", reason))
-                    self._log(each, "ROUTE", f"[SMTP:{each.recipient.address}]", "to SMTP")
-                case Nowhere(reason):
-                    lost.append(Failure(each, reason))
+                    self._log(each, "ROUTE", f"[SMTP:{each.recipient.address}]", "routed to SMTP")
+                case Nowhere(reason) | NotNow(reason):
+                    failures.append(Failure(each, reason))
         done = deliver(self._house, [(each, target) for each, target, _ in local])
         steps.reach("mta.delivered")
         reasons = {id(each): reason for each, _, reason in local}
-        marks.extend(self._delivered(copy, reasons[id(copy.claimed)], events) for copy in done)
+        marks.extend(
+            self._delivered(copy, reasons[id(copy.claimed)]) for copy in done if not copy.problem
+        )
         self._remember(marks)
-        if lost:
-            self._returns.give_up(lost)
+        self._returns.settle([], failures)
+        undelivered = self._undelivered(done)
+        self._returns_of_sf.settle([], undelivered)
         self._returns.tell_success([copy.claimed for copy in done if _wants_success(copy)])
         goes_out = any(isinstance(mark, Routed) for mark in marks)
-        if goes_out or lost or len(self._unmarked) >= _MARK_AFTER:
+        if goes_out or failures or undelivered or len(self._unmarked) >= _MARK_AFTER:
             self.mark()
 
     def mark(self) -> None:
@@ -147,23 +150,33 @@ class MtaAgent:
             self._unmarked_since = time.monotonic()
         self._unmarked.extend(marks)
 
-    def _delivered(self, copy: Delivered, reason: Reason, events: list[Event]) -> Mark:
-        each, target = copy.claimed, copy.target
-        source = f"[SMTP:{each.recipient.address}]"
-        destination = f"[SF:{target.postoffice}/{target.mailbox}]"
-        if copy.error:
-            metrics.RECIPIENTS.labels("SF", "deferred").inc()
-            text = f"The post office can't be written at present: {copy.error}"
-            self._logs.note("error", text, message_id=each.entry_id)
-            events.append(self._event(each, Kind.DEFERRED, "SF", reason, text))
-            self._log(each, "DELIVER", f"{source} -> {destination}", "deferred")
-            due_at = self._house.clock.now_us() + _STORE_RETRY_S * MICROSECONDS
-            return Rescheduled(each, due_at, text)
+    def _delivered(self, copy: Delivered, reason: Reason) -> Mark:
         metrics.RECIPIENTS.labels("SF", "delivered").inc()
-        text = f"delivered to {target.mailbox}@{target.postoffice}"
-        events.append(self._event(each, Kind.DELIVERED, "SF", reason, text))
-        self._log(each, "DELIVER", f"{source} -> {destination}", "delivered")
-        return Finished(each, State.DONE, text)
+        text = f"delivered to {copy.target.mailbox}@{copy.target.postoffice}"
+        self._events.append(self._event(copy.claimed, Kind.DELIVERED, "SF", reason, text))
+        self._log_delivery(copy, "delivered")
+        return Finished(copy.claimed, State.DONE, text)
+
+    def _undelivered(self, done: Sequence[Delivered]) -> list[Failure]:
+        """Return what has to wait, and log each problem once."""
+        failures: list[Failure] = []
+        told: set[int] = set()
+        for copy in done:
+            each, problem = copy.claimed, copy.problem
+            if problem is None:
+                continue
+            if id(problem) not in told:
+                told.add(id(problem))
+                text = f"{problem.text} {problem.inputs['problem']}"
+                self._logs.note("error", text, message_id=each.entry_id, reason=problem.to_dict())
+            self._log_delivery(copy, "deferred")
+            failures.append(Failure(each, problem))
+        return failures
+
+    def _log_delivery(self, copy: Delivered, response: str) -> None:
+        source = f"[SMTP:{copy.claimed.recipient.address}]"
+        destination = f"[SF:{copy.target.postoffice}/{copy.target.mailbox}]"
+        self._log(copy.claimed, "DELIVER", f"{source} -> {destination}", response)
 
     def _event(
         self, each: Claimed, kind: Kind, connector: str, reason: Reason, text: str = ""
@@ -194,7 +207,7 @@ class MtaAgent:
 
 def _wants_success(copy: Delivered) -> bool:
     notify = copy.claimed.recipient.notify
-    return not copy.error and notify is not None and Notify.SUCCESS in notify
+    return copy.problem is None and notify is not None and Notify.SUCCESS in notify
 
 
 def run(house: House, logs: Logs, bell: Doorbell, ready: Callable[[], None]) -> None:

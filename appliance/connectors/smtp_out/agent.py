@@ -46,7 +46,7 @@ async def run(
         stop: set to end; messages under way are finished if that takes no longer than seconds.
         ready: called when mail is being sent.
     """
-    resolver = DnsResolver(lambda: house.settings[smtp.dns_address])
+    resolver = DnsResolver(partial(_dns_servers, house))
     sender = Sender(house, logs, resolver=resolver, stop=stop)
     await sender.run(bell, ready)
     logs.close()
@@ -174,6 +174,10 @@ class Sender:
             text = f"{len(late)} connections were cut off; their messages are sent again later"
             self._logs.note("warning", text)
             await asyncio.wait(late)
+
+
+def _dns_servers(house: House) -> tuple[tuple[str, int], ...]:
+    return house.settings[smtp.dns_address]
 
 
 def _is_on_this_machine(address: str) -> bool:

@@ -52,18 +52,21 @@ async def call(
     if about_tls and manner.tls == "required":
         text = f"TLS is required, and did not come about. {told}."
         return _defer("remote.no-tls", text, "4.7.5", setting=smtp.outbound_tls.name)
+    if about_tls and manner.needs_tls:
+        text = f"The password is not sent to the smart host without TLS. {told}."
+        return _defer("smarthost.no-tls", text, "4.7.5", setting=smtp.outbound_tls.name)
     return _defer("remote.unreachable", f"No mail server could be reached. {told}.", "4.4.1")
 
 
 async def _open(host: Host, manner: Manner, logs: Logs, entry_id: str) -> Session:
     """Open a session; where the handshake is all that fails, once more in clear text.
 
-    A password does not go in clear text to a host that offers better.
+    A password does not go in clear text.
     """
     try:
         return await Session.open(host, manner, logs, entry_id=entry_id)
     except Unreachable as error:
-        if not error.tls or manner.tls != "opportunistic" or manner.login is not None:
+        if not error.tls or manner.tls == "never" or manner.needs_tls:
             raise
         text = f"{host}: {error}; TLS is opportunistic, so it is tried without"
         logs.note("warning", text, message_id=entry_id)

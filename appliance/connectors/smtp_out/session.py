@@ -65,6 +65,11 @@ class Manner:
     login: Login | None
     timeout_s: float
 
+    @property
+    def needs_tls(self) -> bool:
+        """Whether nothing is sent in clear text: a password is not, unless TLS is never used."""
+        return self.tls == "required" or (self.tls != "never" and self.login is not None)
+
 
 class Session:
     """A session with one host.
@@ -198,9 +203,9 @@ class Session:
             raise Unreachable(text, tls=not self._tls_at_once) from error
 
     def _is_about_tls(self) -> bool:
-        """Whether a session that is required to have TLS ended on the way to it."""
+        """Whether a session that needs TLS, perhaps for a password, ended on the way to it."""
         last = self._last
-        if self._manner.tls != "required" or self.tls or last is None:
+        if not self._manner.needs_tls or self.tls or last is None:
             return False
         return last.command in _UNAGREED and (last.command == "STARTTLS" or last.reply.is_positive)
 

@@ -193,6 +193,23 @@ def test_long_password_waits_for_the_challenge() -> None:  # RFC 4954 §4: lines
     assert sent(client) == [b64encode(b"\0alice\0" + 400 * b"x").decode()]
 
 
+def test_password_goes_in_clear_text_only_where_tls_is_never_used() -> None:
+    """RFC 4954 §9: the message waits instead."""
+    client = opened("AUTH PLAIN LOGIN", tls="opportunistic", login=("alice", "sesame"))
+    assert client.closed
+    assert sent(client) == ["QUIT"]
+    assert not opened("AUTH PLAIN", tls="never", login=("alice", "sesame")).closed
+
+
+def test_password_stays_where_starttls_is_refused() -> None:
+    client = opened("AUTH PLAIN", "STARTTLS", tls="opportunistic", login=("alice", "sesame"))
+    assert sent(client) == ["STARTTLS"]
+    *_, closed = client.receive(b"454 4.7.0 not now\r\n")
+    assert isinstance(closed, Closed)
+    assert "password is not sent in clear text" in closed.reason
+    assert sent(client) == ["QUIT"]
+
+
 def test_refused_login_closes_with_the_reply() -> None:
     client = opened("AUTH PLAIN", login=("alice", "wrong"))
     found = events(client, "535 5.7.8 no")

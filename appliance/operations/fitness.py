@@ -1,0 +1,82 @@
+"""Whether a setting's value fits the house: what its kind alone can't tell.
+
+Owns: nothing. Never: changes anything.
+Failure: `Invalid` whose text names the value, why it is wrong and what would be right.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from appliance.mail.address import Address, AddressError
+from appliance.net.tls import TlsError, server_context
+from appliance.operations.house import House
+from appliance.operations.operation import Invalid
+from appliance.settings import auth, smtp, tls
+from appliance.settings.setting import Setting
+
+
+def check(house: House, setting: Setting[Any], value: object, *, node: str) -> None:
+    """Check a value that its kind has taken; no text is always right.
+
+    Args:
+        house: where it is to be in force.
+        setting: which.
+        value: as its kind has parsed it.
+        node: the node it is for, or empty. Files are looked at on the machine they are for only.
+
+    Raises:
+        Invalid: it does not fit.
+    """
+    if not value:
+        return
+    text = str(value)
+    if setting is smtp.bad_mail_sender:
+        _check_address(text)
+    elif setting is auth.default_postoffice:
+        _check_postoffice(house, text)
+    elif setting in (tls.certificate_file, tls.key_file) and node in ("", house.config.node):
+        _check_file(house, setting, text)
+
+
+def _check_address(text: str) -> None:
+    try:
+        Address.parse(text)
+    except AddressError as error:
+        raise Invalid(f"{smtp.bad_mail_sender.name}: {error}") from None
+
+
+def _check_postoffice(house: House, name: str) -> None:
+    if house.directory.postoffice(name) is None:
+        raise Invalid(
+            f"{auth.default_postoffice.name}: there is no post office {name!r}; "
+            "see `posthouse postoffice list`"
+        )
+
+
+def _check_file(house: House, setting: Setting[Any], path: str) -> None:
+    """Check a certificate's or key's file, and that it fits the other one where that is set."""
+    if not Path(path).is_absolute():  # the services' working directory is another
+        raise Invalid(f"{setting.name}: {path!r} is not absolute; a path from / on would be right")
+    try:
+        octets = Path(path).read_bytes()
+    except OSError as error:
+        right = "a PEM file the service user may read would be right"
+        raise Invalid(f"{setting.name}: {path!r}: {error.strerror}; {right}") from None
+    what = b"CERTIFICATE-----" if setting is tls.certificate_file else b"PRIVATE KEY-----"
+    if what not in octets:
+        named = what.decode().rstrip("-")
+        raise Invalid(f"{setting.name}: {path!r} holds no {named}; a PEM file with it is right")
+    house.live.refresh()
+    other = tls.key_file if setting is tls.certificate_file else tls.certificate_file
+    partner = house.settings[other]
+    if not partner:  # set next
+        return
+    pair = (path, partner) if setting is tls.certificate_file else (partner, path)
+    try:
+        server_context(*map(Path, pair))
+    except TlsError as error:
+        raise Invalid(
+            f"{setting.name}: {error}; to change both, reset {other.name} first"
+        ) from None

@@ -1,0 +1,50 @@
+"""Where a server listens when the machine has no IPv6."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+import pytest
+
+from appliance.net.listeners import has_ipv6
+from appliance.settings.snapshot import Snapshot
+from appliance.upkeep.serve import addresses
+
+
+@pytest.fixture
+def without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel started with ipv6.disable=1."""
+    real = socket.socket
+
+    def refuse(family: int, kind: int) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return real(family, kind)
+
+    monkeypatch.setattr("appliance.net.listeners.socket.socket", refuse)
+
+
+@pytest.mark.usefixtures("without_ipv6")
+def test_the_default_goes_without_ipv6_where_there_is_none_and_says_so() -> None:
+    assert not has_ipv6()
+    where, notes = addresses(Snapshot({}))
+    assert where == {"smtp": ("0.0.0.0",), "pop3": ("0.0.0.0",)}
+    assert notes == [
+        "this machine has no IPv6: smtp.listen is 0.0.0.0",
+        "this machine has no IPv6: pop.listen is 0.0.0.0",
+    ]
+
+
+@pytest.mark.usefixtures("without_ipv6")
+def test_addresses_that_were_chosen_stay() -> None:
+    where, notes = addresses(Snapshot({"smtp.listen": ("::",), "pop.listen": ("127.0.0.1",)}))
+    assert where == {"smtp": ("::",), "pop3": ("127.0.0.1",)}
+    assert notes == []
+
+
+def test_the_default_is_both_where_there_is_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.upkeep.serve.has_ipv6", lambda: True)
+    where, notes = addresses(Snapshot({}))
+    assert where == {"smtp": ("0.0.0.0", "::"), "pop3": ("0.0.0.0", "::")}
+    assert notes == []
