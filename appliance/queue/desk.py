@@ -22,7 +22,6 @@ from appliance.queue.queue import Queue
 
 _e, _r = tables.entries.c, tables.recipients.c
 _ASKED_AT_ONCE = 1000  # entries in one look-up
-_OPEN = (State.PENDING, State.DEFERRED, State.HELD)
 
 _ENTRIES = select(
     _e.id, _e.accepted_at, _e.reverse_path, _e.size, _e.origin, _e.login, _e.client, _e.summary

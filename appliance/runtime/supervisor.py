@@ -74,9 +74,9 @@ class Supervisor:
             if not self._stopping:
                 announce()
             while not self._stopping:
+                self._reap()  # at first whoever ended while others were not ready yet
                 select.select([wake_read], [], [], self._until_restart())
                 _drain(wake_read)
-                self._reap()
         finally:
             self._end_all()
             signal.set_wakeup_fd(-1)

@@ -113,7 +113,9 @@ class EngineTransport:
                 if (user, password) != (LOGIN, self._password):
                     return self.engine.login_failed("AUTH", "The login or the password is wrong.")
                 if self._maildrop == "locked":
-                    return self.engine.login_failed("IN-USE", "another session has this maildrop open")
+                    return self.engine.login_failed(
+                        "IN-USE", "another session has this maildrop open"
+                    )
                 return self.engine.login_ok(Messages(self._contents))
             case TlsRequested(data=data):
                 self._is_handshake_due = True

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from appliance.runtime import supervisor
 from appliance.runtime.supervisor import StartFailed, Supervisor
+
+_STARTS = mmap.mmap(-1, 1)  # shared with the children
 
 Ready = Callable[[], None]
 
@@ -53,6 +58,29 @@ def frail(ready: Ready) -> None:
     ready()
 
 
+def early(ready: Ready) -> None:
+    """End after the first time it was ready."""
+    say(f"early {os.getpid()}")
+    _STARTS[0] += 1
+    ready()
+    if _STARTS[0] > 1:
+        signal.pause()
+
+
+def late(ready: Ready) -> None:
+    """Be ready only when the first `early` has ended, and has not been taken notice of."""
+    parent = os.getppid()
+    family = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="utf-8").split()
+    (sibling,) = (pid for pid in family if int(pid) != os.getpid())
+    pause, deadline = threading.Event(), time.monotonic() + 20
+    while Path(f"/proc/{sibling}/stat").read_text(encoding="utf-8").split()[2] != "Z":
+        assert time.monotonic() < deadline
+        pause.wait(0.01)
+    say(f"late {os.getpid()}")
+    ready()
+    signal.pause()
+
+
 def tidy(ready: Ready) -> None:
     def stop(*_: object) -> None:
         say("tidied up")
@@ -70,6 +98,7 @@ MODES = {
     "silent": (steady, silent),
     "stubborn": (stubborn, tidy),
     "frail": (steady, frail),
+    "early": (early, late),
 }
 
 

@@ -4,53 +4,30 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from tests.support.processes import Other
 from tests.support.waiting import until
 
-SCRIPT = Path(__file__).parents[2] / "support" / "supervised.py"
-
-Start = Callable[[str], subprocess.Popen[str]]
+Start = Callable[[str], Other]
 
 
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Start a supervisor with the services of a mode."""
-    started: list[subprocess.Popen[str]] = []
-
-    def run(mode: str) -> subprocess.Popen[str]:
-        started.append(
-            subprocess.Popen(
-                [sys.executable, str(SCRIPT), mode],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-        return started[-1]
-
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate(timeout=20)
+    with ExitStack() as started:
+        yield lambda mode: started.enter_context(Other("supervised.py", mode))
 
 
-def hear(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
-
-
-def hear_pids(process: subprocess.Popen[str]) -> dict[str, int]:
+def hear_pids(process: Other) -> dict[str, int]:
     """Read the two services' lines, up to the announcement."""
     found: dict[str, int] = {}
-    while (line := hear(process)) != "announced":
-        assert line
+    while (line := process.hear()) != "announced":
         name, _, pid = line.partition(" ")
         found[name] = int(pid)
     return found
@@ -76,10 +53,8 @@ def test_it_announces_when_all_services_are_ready(start: Start) -> None:
 def test_it_ends_with_its_children_when_it_is_told_to(start: Start, number: int) -> None:
     process = start("two")
     pids = hear_pids(process)
-    process.send_signal(number)
-    out, _ = process.communicate(timeout=20)
-    assert process.returncode == 0
-    assert out.splitlines() == ["ended"]
+    process.signal(number)
+    assert process.end() == ["ended"]
     assert all(has_ended(pid) for pid in pids.values())
 
 
@@ -87,13 +62,13 @@ def test_child_that_is_killed_is_started_again(start: Start) -> None:
     process = start("two")
     pids = hear_pids(process)
     os.kill(pids["other"], signal.SIGKILL)
-    name, _, pid = hear(process).partition(" ")
+    name, _, pid = process.hear().partition(" ")
     assert name == "other"
     assert int(pid) != pids["other"]
     assert not has_ended(pids["steady"])
-    process.terminate()
-    _, told = process.communicate(timeout=20)
-    assert "the service other ended, it is started again" in told
+    process.signal(signal.SIGTERM)
+    process.end()
+    assert "the service other ended, it is started again" in process.complaints
     assert has_ended(int(pid))
 
 
@@ -107,31 +82,27 @@ def test_children_end_with_a_parent_that_is_killed(start: Start) -> None:
 
 def test_service_that_ends_at_its_start_stops_everything_and_is_named(start: Start) -> None:
     process = start("broken")
-    out, told = process.communicate(timeout=20)
-    assert process.returncode == 1
-    assert "the service broken ended at its start" in told
-    assert "OSError: the port is taken" in told
-    assert "announced" not in out
-    steady = int(out.splitlines()[0].partition(" ")[2])
-    assert has_ended(steady)
+    said = process.end(status=1)
+    assert "the service broken ended at its start" in process.complaints
+    assert "OSError: the port is taken" in process.complaints
+    assert "announced" not in said
+    assert has_ended(int(said[0].partition(" ")[2]))
 
 
 def test_service_that_is_not_ready_in_time_stops_everything_and_is_named(start: Start) -> None:
     process = start("silent")
-    out, told = process.communicate(timeout=20)
-    assert process.returncode == 1
-    assert "not ready after" in told
-    assert "silent" in told
-    for line in out.splitlines():
+    said = process.end(status=1)
+    assert "not ready after" in process.complaints
+    assert "silent" in process.complaints
+    for line in said:
         assert has_ended(int(line.partition(" ")[2]))
 
 
 def test_child_may_tidy_up_and_one_that_will_not_end_is_killed(start: Start) -> None:
     process = start("stubborn")
     pids = hear_pids(process)
-    process.terminate()
-    out, _ = process.communicate(timeout=20)
-    assert out.splitlines() == ["tidied up", "ended"]
+    process.signal(signal.SIGTERM)
+    assert process.end() == ["tidied up", "ended"]
     assert all(has_ended(pid) for pid in pids.values())
 
 
@@ -139,13 +110,20 @@ def test_child_that_keeps_dying_is_started_ever_later(start: Start) -> None:
     process = start("frail")
     moments: list[float] = []
     while len(moments) < 5:
-        name, _, rest = hear(process).partition(" ")
+        name, _, rest = process.hear().partition(" ")
         if name == "frail":
             moments.append(float(rest))
     pauses = [later - earlier for earlier, later in pairwise(moments)]
     assert pauses[0] < 0.2  # at once the first time
     assert pauses[-2] >= 0.2
     assert pauses[-1] >= pauses[-2] * 1.5
-    process.terminate()
-    process.communicate(timeout=20)
-    assert process.returncode == 0
+    process.signal(signal.SIGTERM)
+    process.end()
+
+
+def test_child_that_ended_while_others_were_not_ready_is_started_again(start: Start) -> None:
+    process = start("early")
+    pids = hear_pids(process)
+    name, _, pid = process.hear().partition(" ")
+    assert name == "early"
+    assert int(pid) != pids["early"]
