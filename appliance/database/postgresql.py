@@ -23,6 +23,7 @@ class PostgresEngine:
     begin = "BEGIN"
     begin_snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     lost_errors: tuple[type[Exception], ...] = (psycopg.OperationalError, psycopg.InterfaceError)
+    victim_errors: tuple[type[Exception], ...] = (psycopg.errors.DeadlockDetected,)
     errors: tuple[type[Exception], ...] = (psycopg.Error,)
     conflicts: tuple[type[Exception], ...] = (psycopg.IntegrityError,)
 

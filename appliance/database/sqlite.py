@@ -33,6 +33,7 @@ class SqliteEngine:
     begin = "BEGIN IMMEDIATE"
     begin_snapshot = "BEGIN"
     lost_errors: tuple[type[Exception], ...] = ()
+    victim_errors: tuple[type[Exception], ...] = ()
     errors: tuple[type[Exception], ...] = (sqlite3.Error,)
     conflicts: tuple[type[Exception], ...] = (sqlite3.IntegrityError,)
 

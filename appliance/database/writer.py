@@ -29,6 +29,7 @@ Job = Callable[["Transaction"], Any]
 
 _MAX_JOBS = 256
 _MAX_BYTES = 8 << 20
+_TURNS = 5  # for a batch that the database rolls back in favour of another
 _ALONE_CLASS = 0x616C6F  # "alo": keeps our advisory locks apart from anybody else's
 _ALONE = Statement(select(func.pg_advisory_xact_lock(_ALONE_CLASS, param("lock"))))
 
@@ -42,6 +43,7 @@ class Engine(Protocol):
     begin: str
     begin_snapshot: str
     lost_errors: tuple[type[Exception], ...]
+    victim_errors: tuple[type[Exception], ...]
     errors: tuple[type[Exception], ...]
     conflicts: tuple[type[Exception], ...]
 
@@ -131,7 +133,8 @@ class Writer:
         """Run a job and wait until it is committed.
 
         Args:
-            job: writes through the transaction it is given; may be run again after its error only.
+            job: writes through the transaction it is given and nowhere else: it is run again when
+                the database rolled it back in favour of another (a deadlock on PostgreSQL).
             size: about how many bytes it writes, to bound a batch.
 
         Raises:
@@ -226,14 +229,14 @@ class Writer:
     def _commit(self, batch: list[_Pending]) -> None:
         """Run a batch; afterwards each job has its result or its error."""
         try:
-            known = self._connection
-            opened = self._connect()
-            with self._engine.exclusive():
-                transaction = self._begin(opened, again=opened is known)
-                for pending in batch:
-                    self._run_one(transaction, pending)
-                steps.reach(self._before)
-                transaction.script("COMMIT")
+            for turns_left in range(_TURNS - 1, -1, -1):
+                try:
+                    self._try(batch)
+                    break
+                except self._engine.victim_errors:  # the other transaction goes on, and ends
+                    self._disconnect()
+                    if not turns_left:
+                        raise
             steps.reach(self._afterwards)
         except Exception as error:  # noqa: BLE001 - whatever it was, nobody of this batch gets a 250
             self._disconnect()
@@ -248,6 +251,16 @@ class Writer:
             except Exception:  # noqa: BLE001 - what is durable stays acknowledged
                 _log.exception("an action after a commit failed")
 
+    def _try(self, batch: list[_Pending]) -> None:
+        known = self._connection
+        opened = self._connect()
+        with self._engine.exclusive():
+            transaction = self._begin(opened, again=opened is known)
+            for pending in batch:
+                self._run_one(transaction, pending)
+            steps.reach(self._before)
+            transaction.script("COMMIT")
+
     def _begin(self, transaction: Transaction, *, again: bool) -> Transaction:
         """Begin; where a connection opened earlier was lost unnoticed, once more on a new one."""
         try:
@@ -261,9 +274,12 @@ class Writer:
         return transaction
 
     def _run_one(self, transaction: Transaction, pending: _Pending) -> None:
+        pending.error = None  # of an earlier turn
         transaction.script("SAVEPOINT job")
         try:
             pending.result = pending.job(transaction)
+        except self._engine.victim_errors:
+            raise
         except self._engine.lost_errors as error:
             raise StoreBusy(f"the connection to the database was lost: {error}") from error
         except Exception as error:  # noqa: BLE001 - it is the caller's: given back, never hidden

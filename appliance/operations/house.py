@@ -41,7 +41,6 @@ SCHEMAS = {
         throttle_tables.SCHEMA,
     )
 }
-_MAX_HOME = 107 - len("/run/doorbell/housekeeping.4194304")  # a unix socket's path: unix(7)
 _KNOWN = {"home": str, "database_url": str, "key_file": str, "node": str}
 
 
@@ -117,11 +116,6 @@ class House:
             self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise HomeError(f"the home {self.home} can't be made: {error.strerror}") from error
-        if len(os.fsencode(self.home.absolute())) > _MAX_HOME:
-            raise HomeError(
-                f"the path of the home {self.home} is too long for the sockets in it: use at most "
-                f"{_MAX_HOME} octets"
-            )
         if not os.access(self.home, os.W_OK):
             raise HomeError(f"the home {self.home} is not writable by {os.getuid()}")
         self.databases = Databases(self.home, config.database_url, SCHEMAS)

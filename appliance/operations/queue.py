@@ -169,7 +169,11 @@ class RemoveMessage(_OfMessage, Action[None]):
     def carry_out(self, house: House) -> None:
         """Remove it."""
         found = _found(house, self.message)
-        Desk(house.queue).remove(found.id)
+        desk = Desk(house.queue)
+        accepted = desk.accepted(found.id)
+        desk.remove(found.id)
+        if accepted is not None:  # until now the entry alone may have kept it
+            house.journey.record([accepted])
         waiting = [each.address for each in found.recipients if each.state not in _FINISHED]
         text = f"removed by an operator; not delivered to {', '.join(waiting) or 'nobody'}"
         _record(house, found, Kind.REMOVED, text)

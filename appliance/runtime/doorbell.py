@@ -16,6 +16,8 @@ import socket
 import time
 from pathlib import Path
 
+from appliance.runtime.sockets import socket_address
+
 _RESCAN_S = 1.0
 
 
@@ -28,7 +30,8 @@ class Doorbell:
         directory.mkdir(parents=True, exist_ok=True)
         self.path.unlink(missing_ok=True)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self._socket.bind(str(self.path))
+        with socket_address(self.path) as address:
+            self._socket.bind(address)
 
     def fileno(self) -> int:
         """Descriptor for a selector or an event loop's `add_reader`."""
@@ -51,8 +54,8 @@ class Doorbell:
 
     def wake(self) -> None:
         """Ring oneself, from a signal handler."""
-        with contextlib.suppress(OSError):
-            self._socket.sendto(b"!", str(self.path))
+        with contextlib.suppress(OSError), socket_address(self.path) as address:
+            self._socket.sendto(b"!", address)
 
     def close(self) -> None:
         """Stop listening."""
@@ -84,12 +87,13 @@ class Ringer:
         assert self._socket is not None
         for name in self._known:
             if name.partition(".")[0] == service:
-                path = str(self._directory / name)
+                path = self._directory / name
                 try:
-                    self._socket.sendto(b"!", path)
+                    with socket_address(path) as address:
+                        self._socket.sendto(b"!", address)
                 except OSError as error:
                     if error.errno == errno.ECONNREFUSED:
-                        Path(path).unlink(missing_ok=True)
+                        path.unlink(missing_ok=True)
                     if error.errno in (errno.ECONNREFUSED, errno.ENOENT):
                         self._scanned_at = float("-inf")
 

@@ -17,6 +17,8 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from appliance.runtime.sockets import socket_address
+
 REGISTRY = CollectorRegistry()
 _HEAD = b"HTTP/1.0 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: %d\r\n\r\n"
 
@@ -90,7 +92,8 @@ def serve(directory: Path, service: str) -> Path:
     path = directory / f"{service}.{os.getpid()}"
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(str(path))
+    with socket_address(path) as address:
+        listener.bind(address)
     listener.listen(4)
     threading.Thread(target=_answer_all, args=(listener,), name="metrics", daemon=True).start()
     return path
@@ -111,7 +114,8 @@ def read(path: Path) -> str:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(2)
         try:
-            connection.connect(str(path))
+            with socket_address(path) as address:
+                connection.connect(address)
         except OSError:
             path.unlink(missing_ok=True)
             return ""

@@ -331,7 +331,8 @@ def _append(
     for delivery in deliveries:
         by_mailbox.setdefault(delivery.mailbox_id, []).append(delivery)
     rows: list[dict[str, Any]] = []
-    for mailbox_id, copies in by_mailbox.items():
+    # in one order everywhere: on PostgreSQL two workers would else wait for each other
+    for mailbox_id, copies in sorted(by_mailbox.items()):
         sizes = [len(copy.prefix) + copy.content.size for copy in copies]
         wanted = {
             "po": postoffice_id,
@@ -422,7 +423,7 @@ def _make_folders(transaction: Transaction, postoffice_id: int, mailbox_id: int,
 def _release(transaction: Transaction, uses: Counter[int]) -> list[str]:
     """Let contents go; returns the names of files that nothing shows any more."""
     files: list[str] = []
-    for content_id, count in uses.items():
+    for content_id, count in sorted(uses.items()):  # in one order, as above
         wanted = {"content": content_id, "count": count}
         dropped = transaction.row(_DROP_CONTENT, wanted)
         if dropped is None:

@@ -124,7 +124,8 @@ def _await_end_of_lock(url: str) -> None:
     """Wait for the lock as whoever comes next would, at most some seconds."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET lock_timeout = '10s'")
-        connection.execute("SELECT pg_advisory_lock(%s, %s)", (0x706F70, ALICE))
+        for function in ("pg_advisory_lock", "pg_advisory_unlock"):
+            connection.execute(f"SELECT {function}(%s, %s)", (0x706F70, ALICE))
 
 
 def test_locks_lost_with_their_connection_are_not_held_any_more(

@@ -193,6 +193,77 @@ def test_two_workers_first_deliveries_into_a_mailbox_both_arrive(
     check_counters(one, ALPHA)
 
 
+def test_workers_that_deliver_to_the_same_mailboxes_do_not_stop_each_other(
+    open_house: Callable[[], House],
+) -> None:
+    # on PostgreSQL two that take the same rows in opposite orders would wait for each other
+    boxes = range(1, 9)
+    houses = [open_house() for _ in range(2)]
+    for house in houses:
+        house.databases.store(ALPHA)
+    together = threading.Barrier(2, timeout=20)
+    errors: list[Exception] = []
+
+    def work(house: House, worker: int) -> None:
+        together.wait()
+        try:
+            for turn in range(25):
+                order = list(boxes) if worker else list(reversed(boxes))
+                house.store.deliver(
+                    ALPHA,
+                    [
+                        delivery(entry(turn * 10 + worker), box, number=box, of=len(order))
+                        for box in order
+                    ],
+                )
+        except Exception as error:  # noqa: BLE001 - told by the test's own thread
+            errors.append(error)
+
+    threads = [
+        threading.Thread(target=work, args=(house, worker)) for worker, house in enumerate(houses)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert errors == []
+    assert all(len(mails(houses[0], ALPHA, box)) == 50 for box in boxes)
+    check_counters(houses[0], ALPHA)
+
+
+def test_sessions_that_delete_copies_of_the_same_messages_do_not_stop_each_other(
+    open_house: Callable[[], House],
+) -> None:
+    houses = [open_house() for _ in range(2)]
+    for number in range(60):
+        copies = [delivery(entry(number), box, number=box, of=2) for box in (ALICE, CAROL)]
+        houses[0].store.deliver(ALPHA, copies)
+    together = threading.Barrier(2, timeout=20)
+    errors: list[Exception] = []
+
+    def work(house: House, box: int) -> None:
+        status = house.store.inbox(ALPHA, box)
+        assert status is not None
+        together.wait()
+        try:
+            for first in range(1, 61, 10):
+                uids = range(first, first + 10)
+                house.store.expunge(ALPHA, status.id, uids if box == ALICE else reversed(uids))
+        except Exception as error:  # noqa: BLE001 - told by the test's own thread
+            errors.append(error)
+
+    threads = [
+        threading.Thread(target=work, args=(house, box))
+        for house, box in zip(houses, (ALICE, CAROL), strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert errors == []
+    assert content_count(houses[0]) == 0
+
+
 # ── uids and counters ────────────────────────────────────────────────────────────────────────────
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from appliance.database.database import Database
 from appliance.database.errors import CommitFailed, Conflict, StoreBusy
@@ -488,3 +488,42 @@ class TestServerThatHangsUp:
         with pytest.raises(StoreBusy), database.reader(snapshot=True):
             hang_up()
         assert keys(database) == set()
+
+
+def test_batch_that_lost_a_deadlock_is_run_again(postgresql: str) -> None:
+    # PostgreSQL ends a deadlock by rolling one of the two back; its callers need not know
+    databases = [Database(PostgresEngine(postgresql), name="state") for _ in range(2)]
+    databases[0].transact(adding("a"))
+    databases[0].transact(adding("b"))
+    count = Statement(
+        update(failures).where(failures.c.key == param("wanted")).values(count=failures.c.count + 1)
+    )
+    holds = (threading.Event(), threading.Event())
+    runs: list[str] = []
+    acted: list[str] = []
+
+    def work(number: int) -> None:
+        mine, others = ("a", "b") if number == 0 else ("b", "a")
+
+        def job(transaction: Transaction) -> None:
+            runs.append(mine)
+            transaction.after_commit(lambda: acted.append(mine))
+            transaction.run(count, {"wanted": mine})
+            holds[number].set()
+            assert holds[1 - number].wait(_PATIENCE_S)
+            transaction.run(count, {"wanted": others})
+
+        databases[number].transact(job)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(_PATIENCE_S)
+    with databases[0].reader() as connection:
+        counts = connection.tuples(select(failures.c.key, failures.c.count))
+    assert dict(counts) == {"a": 3, "b": 3}
+    assert len(runs) == 3
+    assert sorted(acted) == ["a", "b"]
+    for database in databases:
+        database.release()

@@ -125,7 +125,7 @@ def test_settings_take_effect_live(server: Server) -> None:
         with Smtp(server.ports["smtp"]) as client:
             return client.greeting.text
 
-    until(lambda: greeting() == "on PostgreSQL", "the banner", within_s=1.5)
+    until(lambda: greeting() == "on PostgreSQL", "the banner", within_s=2.5)
     server.set(smtp__banner=None)
 
 

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from appliance.database.listen import listen
 from appliance.mail.address import Address
 from appliance.mail.envelope import Envelope, Recipient
 from appliance.operations.house import Config, House
@@ -111,6 +112,12 @@ def count(directory: str, service: str) -> None:
     wait()
 
 
+def hear_notifications(url: str, service: str) -> None:
+    """Say each time PostgreSQL rings a service."""
+    listen(url, service, lambda: say("woken"))
+    wait()
+
+
 def die_with_bell(directory: str, service: str) -> None:
     """Leave a dead socket behind."""
     say(Doorbell(Path(directory), service).path)
@@ -119,7 +126,10 @@ def die_with_bell(directory: str, service: str) -> None:
 
 VERBS = {
     each.__name__: each
-    for each in (submit, fail_logins, lock, log, bell, ring, count, die_with_bell)
+    for each in (
+        *(submit, fail_logins, lock, log, bell, ring, count),
+        *(hear_notifications, die_with_bell),
+    )
 }
 
 
