@@ -10,6 +10,7 @@ import fcntl
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from appliance.database.statement import SQLITE
 
 _NETWORK_TYPES = ("nfs", "cifs", "smb", "ceph", "fuse.sshfs", "glusterfs", "9p", "afs", "lustre")
 _BUSY_TIMEOUT_S = 10.0
+_BUSY_PAUSE_S = 0.005
 
 
 class SqliteEngine:
@@ -62,7 +64,7 @@ class SqliteEngine:
             run = raw.execute
             run("PRAGMA page_size=16384")
             if writes:
-                run("PRAGMA journal_mode=WAL")
+                self._use_wal(raw)
                 run(f"PRAGMA synchronous={'NORMAL' if lazy else 'FULL'}")
                 run("PRAGMA wal_autocheckpoint=2000")
                 run("PRAGMA foreign_keys=ON")
@@ -73,6 +75,17 @@ class SqliteEngine:
             raise StoreBusy(f"{self.path} can't be opened: {error}") from error
         return raw
 
+    def _use_wal(self, raw: sqlite3.Connection) -> None:
+        """Switch a new file to WAL; SQLite does not wait for others there, so this does."""
+        deadline = time.monotonic() + _BUSY_TIMEOUT_S
+        while raw.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            try:
+                raw.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_BUSY_PAUSE_S)
+
     def is_lost(self, raw: Any) -> bool:  # noqa: ARG002 - PostgreSQL's are
         """Return False: a file does not hang up."""
         return False
@@ -82,14 +95,20 @@ class SqliteEngine:
         """Hold the database's write lock: waits its turn without polling, unlike SQLite's own."""
         with self._one_thread:
             if self._lock_pid != os.getpid():  # opened after the fork, or parent and child share it
-                flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
-                self._lock_fd = os.open(self._lock_path, flags, 0o600)
+                self._lock_fd = self._open_lock()
                 self._lock_pid = os.getpid()
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
             try:
                 yield
             finally:
                 fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
+
+    def _open_lock(self) -> int:
+        flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
+        try:
+            return os.open(self._lock_path, flags, 0o600)
+        except OSError as error:
+            raise StoreBusy(f"{self._lock_path} can't be opened: {error.strerror}") from error
 
     def settle(self) -> None:
         """Make lazy commits durable: a checkpoint syncs the log before anything else."""

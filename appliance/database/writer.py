@@ -253,8 +253,8 @@ class Writer:
 
     def _try(self, batch: list[_Pending]) -> None:
         known = self._connection
-        opened = self._connect()
         with self._engine.exclusive():
+            opened = self._connect()
             transaction = self._begin(opened, again=opened is known)
             for pending in batch:
                 self._run_one(transaction, pending)

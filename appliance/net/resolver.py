@@ -251,18 +251,20 @@ async def _resolver_for(servers: Sequence[tuple[str, int]]) -> dns.asyncresolver
     resolver = dns.asyncresolver.Resolver(configure=not servers)
     if servers:
         resolver.nameservers = [
-            dns.nameserver.Do53Nameserver(await _address_of(host), port) for host, port in servers
+            dns.nameserver.Do53Nameserver(address, port)
+            for host, port in servers
+            for address in await _addresses_of(host)
         ]
     resolver.timeout = _SERVER_TIMEOUT_S
     resolver.cache = dns.resolver.LRUCache(_CACHE_MOST)
     return resolver
 
 
-async def _address_of(host: str) -> str:
+async def _addresses_of(host: str) -> list[str]:
     if is_address(host):
-        return host
+        return [host]
     found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
-    return str(found[0][4][0])
+    return list(dict.fromkeys(str(each[4][0]) for each in found))
 
 
 def _changed_at(path: Path) -> int:
