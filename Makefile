@@ -21,7 +21,7 @@ BIN := .venv/bin
 # What the tests use besides Python: real clients, and PostgreSQL for the contract tests.
 # swaks and fetchmail speak TLS through libnet-ssleay-perl and OpenSSL; initdb refuses root, so the
 # tests change users with setpriv (util-linux); procps looks at the processes that a test left.
-TEST_PACKAGES := curl fetchmail libnet-ssleay-perl postgresql procps swaks util-linux
+TEST_PACKAGES := curl fetchmail iproute2 libnet-ssleay-perl postgresql procps swaks util-linux
 
 # The layers that need no daemon run first, on every core; the others follow, in this order.
 FAST_LAYERS := $(wildcard tests/unit tests/property tests/dialogs tests/contract)

@@ -5,10 +5,11 @@ Failure: `Failed` is exit code 1 with one line on stderr; `EndedBy` is the signa
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 import click
@@ -48,7 +49,17 @@ def told_in_one_line() -> Iterator[None]:
         text = _expected(error)
         if text is None:
             raise
+        if isinstance(error, OSError):
+            _let_output_go()
         raise Failed(text) from error
+
+
+def _let_output_go() -> None:
+    """Drop what can't be printed: Python would try again at its end, and end by code 120."""
+    with suppress(OSError, ValueError, AttributeError):  # no standard output, or none of a file
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _expected(error: Exception) -> str | None:

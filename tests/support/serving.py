@@ -108,7 +108,11 @@ class Server:
                 start_new_session=True,
                 cwd=self.home.parent,
             )
-        until(self._is_ready, "the server is ready", within_s=30)
+        try:
+            until(self._is_ready, "the server is ready", within_s=30)
+        except BaseException:
+            self.stop()
+            raise
         self.secrets.update(account["password"] for account in self.accounts.values())
 
     def interrupt(self) -> int:

@@ -53,7 +53,9 @@ class Adapter(SMTP):
             tls: context for STARTTLS, or None.
             port: the port the client came to, for the log.
         """
-        super().__init__(object(), hostname="", tls_context=tls, loop=asyncio.get_running_loop())
+        super().__init__(
+            object(), hostname="unused", tls_context=tls, loop=asyncio.get_running_loop()
+        )
         self._converse = converse
         self._received = bytearray()
         self._outgoing: list[bytes] = []
