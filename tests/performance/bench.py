@@ -173,7 +173,7 @@ def _bench(row: rows.Row, options: argparse.Namespace) -> bool:
             "posthouse": session.described[1],
         }
         path = out / f"{row.name}.json"
-        report.write(path, row, pairs, record)
+        report.write(path, row, pairs, record, work=work)
         _say(f"  written: {path}\n")
     return True
 

@@ -111,7 +111,14 @@ def table(row: Row, summary: Summary, names: tuple[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(path: pathlib.Path, row: Row, pairs: Sequence[Pair], record: dict[str, object]) -> None:
+def write(
+    path: pathlib.Path,
+    row: Row,
+    pairs: Sequence[Pair],
+    record: dict[str, object],
+    *,
+    work: pathlib.Path,
+) -> None:
     """Writes a row's result with its raw values.
 
     Args:
@@ -119,6 +126,7 @@ def write(path: pathlib.Path, row: Row, pairs: Sequence[Pair], record: dict[str,
         row: what was measured.
         pairs: all the runs, in the order in which they went.
         record: what else belongs to the result: machine, servers, method.
+        work: the folder of the runs, written as WORK: it says nothing elsewhere.
     """
     summary = summarise(pairs)
     result = {
@@ -130,4 +138,5 @@ def write(path: pathlib.Path, row: Row, pairs: Sequence[Pair], record: dict[str,
         **record,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(result, indent=1, ensure_ascii=False).replace(str(work), "WORK")
+    path.write_text(text + "\n")
