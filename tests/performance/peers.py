@@ -109,7 +109,7 @@ class Postfix(Server):
 
     def fill(self, count: int, size: int) -> None:
         """Postfix keeps no mailboxes that could be read."""
-        raise NotImplementedError
+        raise ServerError("Postfix keeps no mailboxes that could be read")
 
     def describe(self) -> dict[str, object]:
         """Returns the version and `postconf -n`."""
