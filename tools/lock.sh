@@ -11,8 +11,8 @@ if ! command -v "$uv" >/dev/null; then
     .cache/uv/bin/pip install --quiet --quiet 'uv>=0.13,<0.14'
 fi
 
-# No header, no annotations, no index: a lock file says nothing of the machine that wrote it.
+# Wheels only, as setup.sh installs them. No header, no annotations, no index: a lock file says nothing of the machine that wrote it.
 resolve=("$uv" pip compile pyproject.toml --quiet --universal --python-version 3.11
-    --generate-hashes --no-emit-index-url --no-annotate --no-header "$@")
+    --generate-hashes --only-binary :all: --no-emit-index-url --no-annotate --no-header "$@")
 "${resolve[@]}" --output-file requirements.lock
 "${resolve[@]}" --group dev --constraints requirements.lock --output-file requirements-dev.lock

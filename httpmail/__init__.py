@@ -1,0 +1,1 @@
+"""HTTPMail: a mailbox read and filed over WebDAV, as Outlook Express and its kin did."""
