@@ -21,7 +21,8 @@ BIN := .venv/bin
 # What the tests use besides Python: real clients, and PostgreSQL for the contract tests.
 # swaks and fetchmail speak TLS through libnet-ssleay-perl and OpenSSL; initdb refuses root, so the
 # tests change users with setpriv (util-linux); procps looks at the processes that a test left.
-TEST_PACKAGES := curl fetchmail iproute2 libnet-ssleay-perl postgresql procps swaks util-linux
+# Chromium walks through the pages, litmus through HTTPMail's WebDAV.
+TEST_PACKAGES := chromium curl fetchmail iproute2 libnet-ssleay-perl litmus postgresql procps swaks util-linux
 
 # The layers that need no daemon run first, on every core; the others follow, in this order.
 FAST_LAYERS := $(wildcard tests/unit tests/property tests/dialogs tests/contract)
@@ -71,6 +72,11 @@ bench: setup ## measure against peers; ROW=list names the rows, ROW=name runs on
 .PHONY: kills
 kills: setup ## kill services N=20 times under load, by SEED=1, and count the mail
 	@$(BIN)/python tests/kills/kills.py --n "$(N)" --seed "$(SEED)" --break "$(BREAK)"
+
+.PHONY: screenshots
+screenshots: setup ## take every page at three widths, light and dark, into docs/screenshots
+	@mkdir -p docs/screenshots
+	@SCREENSHOTS=docs/screenshots $(BIN)/pytest tests/browser
 
 .PHONY: fuzz
 fuzz: setup ## fuzz a parser: TARGET=smtp_command SECONDS=60

@@ -13,6 +13,7 @@ import click
 from appliance.cli import options, output
 from appliance.cli.command import VerbGroup
 from appliance.cli.session import Session
+from appliance.operations.watch import LOGGED
 
 _BLOCK = 64 << 10
 _POLL_S = 0.25
@@ -31,7 +32,7 @@ def logs() -> None:
     posthouse logs show MTA --message 01K3Z8Q4T9XW2M7B
     """
 )
-@click.argument("service", type=click.Choice(("SMTP", "POP", "MTA"), case_sensitive=False))
+@click.argument("service", type=click.Choice(LOGGED, case_sensitive=False))
 @click.option(
     "--kind",
     type=click.Choice(("activity", "debug", "w3c")),

@@ -25,15 +25,30 @@ def _to_dict(found: Mailbox) -> dict[str, Any]:
         "login": found.login,
         "name": found.name,
         "postoffice": found.postoffice,
+        "full_name": found.full_name,
         "role": found.role.value,
         "enabled": found.enabled,
+        "quota_kb": found.quota_kb,
         "created_at": output.to_iso(found.created_at),
+        "last_login_at": output.to_iso(found.last_login_at),
     }
+
+
+full_name_option = click.option(
+    "--full-name", metavar="TEXT", help="Of its owner, as mail shows it."
+)
+quota_option = click.option(
+    "--quota-kb",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="KiB of mail it may hold; senders are asked to wait while it is full. 0: no quota.",
+)
 
 
 @mailbox.command(
     example="""
     posthouse mailbox create alice@example --password-stdin <password.txt
+    posthouse mailbox create alice@example --full-name "Alice Arden" --password-stdin <password.txt
     posthouse mailbox create alice@example --role ADMIN --password-stdin <password.txt
     """
 )
@@ -45,9 +60,19 @@ def _to_dict(found: Mailbox) -> dict[str, Any]:
     show_default=True,
     help="An ADMIN may use web administration.",
 )
+@full_name_option
+@quota_option
 @options.password_stdin
 @click.pass_obj
-def create(session: Session, *, login: str, role: Role, password_stdin: bool) -> None:
+def create(
+    session: Session,
+    *,
+    login: str,
+    role: Role,
+    full_name: str | None,
+    quota_kb: int | None,
+    password_stdin: bool,
+) -> None:
     """Create a mailbox with an address in every domain of its post office.
 
     LOGIN is mailbox@postoffice; it can't be changed later.
@@ -56,7 +81,15 @@ def create(session: Session, *, login: str, role: Role, password_stdin: bool) ->
     from appliance.operations.mailboxes import CreateMailbox
 
     password = options.read_password(login, from_stdin=password_stdin)
-    made = session.perform(CreateMailbox(mailbox=login, password=password, role=role))
+    made = session.perform(
+        CreateMailbox(
+            mailbox=login,
+            password=password,
+            role=role,
+            full_name=full_name or "",
+            quota_kb=quota_kb or 0,
+        )
+    )
     addresses = [each.address for each in session.ask(ListAddresses(mailbox=made.login))]
     where = ", ".join(addresses) or "no address yet: the post office has no domain"
     click.echo(f"Mailbox {made.login} created ({where}).")
@@ -76,7 +109,8 @@ def list_all(session: Session, *, postoffice: str, as_json: bool) -> None:
             "login": lambda each: each.login,
             "role": lambda each: each.role.value,
             "state": lambda each: output.enabled(value=each.enabled),
-            "created": lambda each: output.local(each.created_at),
+            "last login": lambda each: output.local(each.last_login_at) or "never",
+            "full name": lambda each: each.full_name,
         },
         to_dict=_to_dict,
         as_json=as_json,
@@ -106,13 +140,43 @@ def show(session: Session, *, login: str, as_json: bool) -> None:
     output.print_facts(
         {
             "login": found.mailbox.login,
+            "full name": found.mailbox.full_name,
             "role": found.mailbox.role.value,
             "state": output.enabled(value=found.mailbox.enabled),
             "created": output.local(found.mailbox.created_at),
+            "last login": output.local(found.mailbox.last_login_at) or "never",
             "addresses": ", ".join(found.addresses) or "none",
             "messages": f"{found.messages} ({output.size(found.octets)})",
+            "quota": output.size(found.mailbox.quota_kb * 1024) if found.mailbox.quota_kb else "",
         }
     )
+
+
+@mailbox.command(
+    example="""
+    posthouse mailbox edit alice@example --full-name "Alice Arden"
+    posthouse mailbox edit alice@example --role ADMIN --quota-kb 1048576
+    """
+)
+@click.argument("login")
+@full_name_option
+@click.option(
+    "--role",
+    type=click.Choice(Role, case_sensitive=False),
+    help="An ADMIN may use web administration.",
+)
+@quota_option
+@click.pass_obj
+def edit(
+    session: Session, *, login: str, full_name: str | None, role: Role | None, quota_kb: int | None
+) -> None:
+    """Change what a mailbox is; what is not given stays."""
+    from appliance.operations.mailboxes import EditMailbox
+
+    if full_name is None and role is None and quota_kb is None:
+        raise click.UsageError("say what to change: --full-name, --role or --quota-kb")
+    session.perform(EditMailbox(mailbox=login, full_name=full_name, role=role, quota_kb=quota_kb))
+    click.echo(f"Mailbox {login} is changed.")
 
 
 @mailbox.command(example="posthouse mailbox password alice@example --password-stdin <password.txt")

@@ -19,7 +19,7 @@ _STATES = ("pending", "deferred", "held", "done", "failed")
 
 @click.group(cls=VerbGroup)
 def queue() -> None:
-    """Messages on their way: look, hold, retry, remove."""
+    """Messages on their way: look, hold, retry, bounce, remove."""
 
 
 def to_dict(found: QueuedMessage) -> dict[str, Any]:
@@ -162,6 +162,36 @@ def count(session: Session, *, as_json: bool) -> None:
     )
 
 
+@queue.command(example="posthouse queue destinations --oldest --most 10")
+@click.option("--oldest", is_flag=True, help="Those with the oldest message first.")
+@options.at_most(50)
+@options.as_json
+@click.pass_obj
+def destinations(session: Session, *, oldest: bool, most: int, as_json: bool) -> None:
+    """List where mail waits for, with what was last heard from there."""
+    from appliance.operations.queue import CountDestinations
+
+    output.print_list(
+        session.ask(CountDestinations(most=most, oldest_first=oldest)),
+        {
+            "destination": lambda each: each.destination,
+            "recipients": lambda each: each.waiting,
+            "oldest": lambda each: output.local(each.oldest_at),
+            "next attempt": lambda each: output.local(each.next_due_at),
+            "last answer": lambda each: each.status,
+        },
+        to_dict=lambda each: {
+            "destination": each.destination,
+            "waiting": each.waiting,
+            "oldest_at": output.to_iso(each.oldest_at),
+            "next_due_at": output.to_iso(each.next_due_at),
+            "status": each.status,
+        },
+        as_json=as_json,
+        none="Nothing waits for another server.",
+    )
+
+
 @queue.command(example="posthouse queue hold 01K3Z8Q4T9XW2M7B")
 @click.argument("id", type=options.MESSAGE_ID)
 @click.pass_obj
@@ -201,6 +231,19 @@ def retry(session: Session, *, id: str | None, every: bool) -> None:
         raise click.UsageError("give either a message's ID or --all")
     tried = session.perform(RetryMessages(message=id or ""))
     click.echo(f"{output.counted(tried, 'recipient')} will be tried now.")
+
+
+@queue.command(example="posthouse queue bounce 01K3Z8Q4T9XW2M7B --yes")
+@click.argument("id", type=options.MESSAGE_ID)
+@options.yes
+@click.pass_obj
+def bounce(session: Session, *, id: str, yes: bool) -> None:
+    """Return a message to its sender now, as one that could not be delivered."""
+    from appliance.operations.queue import BounceMessage
+
+    options.confirm(f"Return the message {id} to its sender? No further attempt is made.", yes=yes)
+    returned = session.perform(BounceMessage(message=id))
+    click.echo(f"Message {id} is returned for {output.counted(returned, 'recipient')}.")
 
 
 @queue.command(example="posthouse queue remove 01K3Z8Q4T9XW2M7B --yes")

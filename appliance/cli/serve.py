@@ -11,7 +11,7 @@ from appliance.cli.command import Verb
 from appliance.operations.house import House, read_config
 from appliance.settings.kinds import with_port
 from appliance.upkeep import demo as demonstration
-from appliance.upkeep.serve import addresses, ports, take
+from appliance.upkeep.serve import addresses, ports, service_of, take
 from appliance.upkeep.serve import serve as serve_all
 
 
@@ -21,7 +21,7 @@ from appliance.upkeep.serve import serve as serve_all
     "--port-base",
     type=click.IntRange(0, 60000),
     metavar="N",
-    help="Listen at N plus the well-known ports: N+25, N+587, N+465, N+110, N+995.",
+    help="Listen at N plus the well-known ports: N+25, N+587, N+465, N+110, N+995, N+80, N+8080.",
 )
 @click.pass_context
 def serve(context: click.Context, *, demo: bool, port_base: int | None) -> None:
@@ -44,7 +44,7 @@ def serve(context: click.Context, *, demo: bool, port_base: int | None) -> None:
     def announce() -> None:
         click.echo(f"home        {config.home.resolve()}")
         for name, port in numbers.items():
-            here = where["pop3" if name.startswith("pop3") else "smtp"]
+            here = where[service_of(name)]
             click.echo(f"{name:<11} {' '.join(with_port(address, port) for address in here)}")
         if demo:
             demonstration.announce(config.home, numbers, accounts)

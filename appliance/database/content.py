@@ -133,7 +133,7 @@ class ContentWriter:
 
     def sync(self) -> None:
         """Make a file durable: its octets, then its name (blocks; a small content does nothing)."""
-        if self._file is not None:
+        if self._file is not None and not self._file.closed:
             self._file.flush()
             os.fdatasync(self._file.fileno())
             self._file.close()

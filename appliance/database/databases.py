@@ -21,6 +21,7 @@ from appliance.database.writer import Engine
 
 _PATHS = {
     "directory": "config/directory.db",
+    "sessions": "config/sessions.db",
     "queue": "queues/queue.db",
     "journey": "queues/journey.db",
     "state": "run/state.db",
@@ -48,7 +49,7 @@ class Databases:
             refuse_network_home(home)
 
     def get(self, role: str) -> Database:
-        """Return a server-wide database: directory, queue, journey or state."""
+        """Return a server-wide database: directory, sessions, queue, journey or state."""
         database = self._open.get(role)
         if database is None:
             with self._lock:

@@ -26,7 +26,7 @@ class Schema:
     """The tables of one role.
 
     Attributes:
-        role: directory, queue, journey, store or state.
+        role: directory, sessions, queue, journey, store or state.
         metadata: the tables.
         versions: folder of the Alembic revisions.
         head: the newest revision there.

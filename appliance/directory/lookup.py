@@ -23,12 +23,13 @@ from appliance.directory.records import (
     Revision,
     Role,
     Target,
+    Token,
 )
 from appliance.mail.address import Address
 
 _p, _d = tables.postoffices.c, tables.domains.c
 _m, _a, _o = tables.mailboxes.c, tables.addresses.c, tables.operators.c
-_r, _s = tables.revisions.c, tables.settings.c
+_r, _s, _t = tables.revisions.c, tables.settings.c, tables.tokens.c
 
 _TARGET = Statement(
     select(
@@ -39,6 +40,7 @@ _TARGET = Statement(
         func.coalesce(_m.id, 0).label("mailbox_id"),
         func.coalesce(_m.name, "").label("mailbox"),
         func.coalesce(_m.enabled, 0).label("mailbox_enabled"),
+        func.coalesce(_m.quota_kb, 0).label("quota_kb"),
     )
     .select_from(
         tables.domains.join(tables.postoffices, _p.id == _d.postoffice_id)
@@ -62,6 +64,9 @@ _MAILBOXES = (
         _m.role,
         _m.enabled,
         _m.created_at,
+        _m.full_name,
+        _m.quota_kb,
+        _m.last_login_at,
         _m.password_hash,
         _p.enabled.label("postoffice_enabled"),
     )
@@ -75,6 +80,7 @@ _MAILBOX_BY_LOGIN = Statement(
         _p.deleted_at == 0,
     )
 )
+_MAILBOX_BY_ID = Statement(_MAILBOXES.where(_m.id == param("mailbox_id"), _p.deleted_at == 0))
 _MAILBOX_BY_ADDRESS = Statement(
     _MAILBOXES.join(tables.addresses, (_a.mailbox_id == _m.id) & (_a.deleted_at == 0)).where(
         _a.key == param("address_key")
@@ -87,11 +93,40 @@ _ADDRESSES = (
     .where(_a.deleted_at == 0)
 )
 _OPERATORS = select(_o.id, _o.name, _o.enabled, _o.created_at).where(_o.deleted_at == 0)
+_OPERATOR_ACCOUNT = select(_o.id, _o.name, _o.enabled, _o.created_at, _o.password_hash).where(
+    _o.deleted_at == 0, _o.enabled == 1
+)
+_OPERATOR_BY_NAME = Statement(_OPERATOR_ACCOUNT.where(_o.name == param("operator")))
+_OPERATOR_BY_ID = Statement(_OPERATOR_ACCOUNT.where(_o.id == param("operator_id")))
+_TOKENS = (
+    select(
+        _t.id,
+        _t.name,
+        _t.permissions,
+        func.coalesce(_p.name, "").label("postoffice"),
+        _t.created_at,
+        _t.expires_at,
+        _t.last_used_at,
+    )
+    .outerjoin(tables.postoffices, _p.id == _t.postoffice_id)
+    .where(_t.deleted_at == 0)
+)
+_TOKEN_BY_SECRET = Statement(
+    _TOKENS.where(
+        _t.secret_hash == param("secret_hash"),
+        (_t.postoffice_id == 0) | ((_p.deleted_at == 0) & (_p.enabled == 1)),
+    )
+)
 _VERSION = Statement(select(func.coalesce(func.max(_r.number), 0)))
 _SETTINGS = Statement(select(_s.name, _s.scope, _s.subject, _s.value))
-_REVISIONS = select(
-    _r.number, _r.at, _r.actor, _r.door, _r.operation, _r.object, _r.before, _r.after
-).order_by(_r.number.desc())
+_REVISIONS = (
+    select(
+        *(_r.number, _r.at, _r.actor, _r.door, _r.operation, _r.object, _r.before, _r.after),
+        func.coalesce(_p.name, "").label("postoffice"),
+    )
+    .outerjoin(tables.postoffices, _p.id == _r.postoffice_id)
+    .order_by(_r.number.desc())
+)
 _u = tables.audit.c
 _AUDIT = select(
     _u.at, _u.actor, _u.door, _u.client, _u.operation, _u.object, _u.outcome, _u.detail
@@ -130,6 +165,7 @@ class Directory:
             mailbox_id=row.mailbox_id,
             mailbox=row.mailbox,
             mailbox_enabled=bool(row.mailbox_enabled),
+            quota_kb=row.quota_kb,
         )
 
     def login(self, login: str) -> tuple[Mailbox, str] | None:
@@ -145,9 +181,22 @@ class Directory:
             if row is None:
                 wanted = {"address_key": storable(login).lower()}
                 row = connection.row(_MAILBOX_BY_ADDRESS, wanted)
-        if row is None or not row.enabled or not row.postoffice_enabled:
-            return None
-        return _mailbox(row), row.password_hash
+        return _who_may_log_in(row)
+
+    def account(self, mailbox_id: int) -> tuple[Mailbox, str] | None:
+        """Return a mailbox by its id, with its password hash; None for one that may not log in."""
+        with self._source.reader() as connection:
+            return _who_may_log_in(connection.row(_MAILBOX_BY_ID, {"mailbox_id": mailbox_id}))
+
+    def operator_login(self, name: str) -> tuple[Operator, str] | None:
+        """Return an operator by name, with the password hash; None for one that is disabled."""
+        with self._source.reader() as connection:
+            return _operator(connection.row(_OPERATOR_BY_NAME, {"operator": storable(name)}))
+
+    def operator_account(self, operator_id: int) -> tuple[Operator, str] | None:
+        """Return an operator by id, with the password hash; None for one that is disabled."""
+        with self._source.reader() as connection:
+            return _operator(connection.row(_OPERATOR_BY_ID, {"operator_id": operator_id}))
 
     def postoffices(self) -> list[PostOffice]:
         """Return all post offices, by name."""
@@ -218,6 +267,16 @@ class Directory:
         rows = self._rows(_OPERATORS.order_by(_o.name))
         return [Operator(row.id, row.name, bool(row.enabled), row.created_at) for row in rows]
 
+    def tokens(self) -> list[Token]:
+        """Return all tokens, by name."""
+        return [_token(row) for row in self._rows(_TOKENS.order_by(_t.name))]
+
+    def token(self, secret_hash: str) -> Token | None:
+        """Return the token of a secret's hash; None also while its post office is disabled."""
+        with self._source.reader() as connection:
+            row = connection.row(_TOKEN_BY_SECRET, {"secret_hash": secret_hash})
+        return None if row is None else _token(row)
+
     def version(self) -> int:
         """Return the number of the newest revision: it grows with every change."""
         with self._source.reader() as connection:
@@ -229,11 +288,25 @@ class Directory:
             version = int(connection.value(_VERSION))
             return version, [tuple(row) for row in connection.rows(_SETTINGS)]
 
-    def revisions(self, *, about: str | None = None, most: int) -> list[Revision]:
-        """Return the newest revisions, of one object or all."""
+    def revisions(
+        self, *, about: str = "", actor: str = "", before: int = 0, most: int
+    ) -> list[Revision]:
+        """Return the newest revisions.
+
+        Args:
+            about: only of this object; empty for all.
+            actor: only by this actor, as `operator:anna`; empty for all.
+            before: only with a smaller number, to go on with the next page; 0 from the newest.
+            most: how many at most.
+        """
         query = _REVISIONS.limit(most)
-        rows = self._rows(query if about is None else query.where(_r.object == storable(about)))
-        return [Revision(*row) for row in rows]
+        if about:
+            query = query.where(_r.object == storable(about))
+        if actor:
+            query = query.where(_r.actor == storable(actor))
+        if before:
+            query = query.where(_r.number < before)
+        return [Revision(*row) for row in self._rows(query)]
 
     def audit(self, *, most: int) -> list[AuditRecord]:
         """Return the newest audit records."""
@@ -265,4 +338,31 @@ def _mailbox(row: Row) -> Mailbox:
         role=Role(row.role),
         enabled=bool(row.enabled),
         created_at=row.created_at,
+        full_name=row.full_name,
+        quota_kb=row.quota_kb,
+        last_login_at=row.last_login_at,
+    )
+
+
+def _who_may_log_in(row: Row | None) -> tuple[Mailbox, str] | None:
+    if row is None or not row.enabled or not row.postoffice_enabled:
+        return None
+    return _mailbox(row), row.password_hash
+
+
+def _operator(row: Row | None) -> tuple[Operator, str] | None:
+    if row is None:
+        return None
+    return Operator(row.id, row.name, bool(row.enabled), row.created_at), row.password_hash
+
+
+def _token(row: Row) -> Token:
+    return Token(
+        id=row.id,
+        name=row.name,
+        permissions=tuple(row.permissions.split()),
+        postoffice=row.postoffice,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        last_used_at=row.last_used_at,
     )

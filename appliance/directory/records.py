@@ -36,7 +36,20 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """A mailbox; `login` is `mailbox@postoffice`."""
+    """A mailbox; `login` is `mailbox@postoffice`.
+
+    Attributes:
+        id: never used again.
+        postoffice_id: whose it is.
+        postoffice: its name.
+        name: what stands before the @ of its login.
+        role: USER or ADMIN.
+        enabled: its login and mappings work (manual §5.5).
+        created_at: µs.
+        full_name: of its owner, as mail shows it, or empty.
+        quota_kb: how many KiB of mail it may hold before new mail waits outside; 0 for no quota.
+        last_login_at: µs, to the minute; 0 for never.
+    """
 
     id: int
     postoffice_id: int
@@ -45,6 +58,9 @@ class Mailbox:
     role: Role
     enabled: bool
     created_at: int
+    full_name: str = ""
+    quota_kb: int = 0
+    last_login_at: int = 0
 
     @property
     def login(self) -> str:
@@ -83,6 +99,29 @@ class Operator:
 
 
 @dataclass(frozen=True, slots=True)
+class Token:
+    """What a program shows to the API instead of a password.
+
+    Attributes:
+        id: never used again.
+        name: what it is for.
+        permissions: what it may do, sorted.
+        postoffice: it reaches only this one's things; empty for the whole server.
+        created_at: µs.
+        expires_at: µs; 0 for never.
+        last_used_at: µs, to the minute; 0 for never.
+    """
+
+    id: int
+    name: str
+    permissions: tuple[str, ...]
+    postoffice: str
+    created_at: int
+    expires_at: int
+    last_used_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """Where the address map sends an address.
 
@@ -94,6 +133,7 @@ class Target:
         mailbox_id: the mailbox; 0 when the address is unknown.
         mailbox: its name.
         mailbox_enabled: its login and mappings work (manual §5.5).
+        quota_kb: the mailbox's quota; 0 for none.
     """
 
     domain_known: bool
@@ -103,6 +143,7 @@ class Target:
     mailbox_id: int = 0
     mailbox: str = ""
     mailbox_enabled: bool = False
+    quota_kb: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +158,7 @@ class Revision:
     object: str
     before: str
     after: str
+    postoffice: str  # whose object it is; empty for the server's, and once it is gone for good
 
 
 @dataclass(frozen=True, slots=True)

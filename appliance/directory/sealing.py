@@ -1,6 +1,7 @@
 """Secrets that must be readable again, sealed with the server's key file.
 
-Standards: AES-256-GCM (NIST SP 800-38D), a fresh nonce each, the setting's name as associated data.
+Standards: AES-256-GCM (NIST SP 800-38D), a fresh nonce each, the setting's name as associated data;
+    RFC 5869 (keys for other purposes).
 Owns: nothing; reads the key file (0600), made when it is missing.
 Failure: `SealError` when a secret can't be opened with this key.
 """
@@ -13,7 +14,9 @@ import os
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _NONCE = 12
 _PREFIX = "sealed:"
@@ -51,6 +54,10 @@ class Sealer:
                 f"{name} was sealed with another key file than {self._key_file}; set it again"
             ) from None
         return opened.decode()
+
+    def derive(self, purpose: str) -> bytes:
+        """Return a key for one purpose, which says nothing about the others."""
+        return HKDF(hashes.SHA256(), 32, salt=None, info=purpose.encode()).derive(self._key())
 
     def _key(self) -> bytes:
         try:

@@ -64,6 +64,9 @@ mailboxes = Table(
     Column("password_hash", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("deleted_at", BigInteger, nullable=False),
+    Column("full_name", Text, nullable=False, server_default=""),
+    Column("quota_kb", BigInteger, nullable=False, server_default="0"),  # 0: none
+    Column("last_login_at", BigInteger, nullable=False, server_default="0"),  # 0: never
     sqlite_autoincrement=True,
 )
 _unique_while_alive("mailboxes_name", mailboxes.c.postoffice_id, mailboxes.c.name_key)
@@ -95,6 +98,23 @@ operators = Table(
     sqlite_autoincrement=True,
 )
 _unique_while_alive("operators_name", operators.c.name)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("secret_hash", Text, nullable=False),  # SHA-256, hex: the secret has 256 random bits
+    Column("permissions", Text, nullable=False),  # by spaces
+    Column("postoffice_id", BigInteger, nullable=False, index=True),  # 0: bound to none
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),  # 0: never
+    Column("last_used_at", BigInteger, nullable=False),  # 0: never
+    Column("deleted_at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+_unique_while_alive("tokens_name", tokens.c.name)
+_unique_while_alive("tokens_secret_hash", tokens.c.secret_hash)
 
 settings = Table(
     "settings",
@@ -137,4 +157,4 @@ audit = Table(
     sqlite_autoincrement=True,
 )
 
-SCHEMA = Schema("directory", metadata, Path(__file__).parent / "migrations", "directory0001")
+SCHEMA = Schema("directory", metadata, Path(__file__).parent / "migrations", "directory0002")

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     HELD = "held"
     RELEASED = "released"
     RETRIED = "retried"  # an operator asked for an attempt now
+    RETURNED = "returned"  # an operator sends it back to its sender
     REMOVED = "removed"  # taken out of the queue by an operator
     DOWNLOADED = "downloaded"
     DELETED = "deleted"  # deleted by its reader

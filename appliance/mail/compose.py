@@ -57,8 +57,8 @@ def compose(
     return b"".join(header(name, value) for name, value in fields) + text_entity(text)
 
 
-def text_entity(text: str) -> bytes:
-    """A text/plain entity: its Content- fields, the empty line and the encoded body.
+def text_entity(text: str, *, subtype: str = "plain") -> bytes:
+    """A text entity: its Content- fields, the empty line and the encoded body.
 
     The body ends in CRLF and consists of ASCII in lines that every server takes (RFC 2045 §6.2).
     """
@@ -78,7 +78,7 @@ def text_entity(text: str) -> bytes:
             quoted = b"".join(binascii.b2a_base64(chunk) for chunk in chunks)
         data = quoted
     return (
-        header("Content-Type", f"text/plain; charset={charset}")
+        header("Content-Type", f"text/{subtype}; charset={charset}")
         + header("Content-Transfer-Encoding", encoding)
         + b"\r\n"
         + data.replace(b"\n", b"\r\n")

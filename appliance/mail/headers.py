@@ -11,12 +11,26 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from appliance.mail import words
+from appliance.mail.addresses import addresses
 
-__all__ = ["HeaderError", "Summary", "format_date", "header", "received", "scan", "split"]
+__all__ = [
+    "HeaderError",
+    "Summary",
+    "addresses",
+    "decoded",
+    "fields",
+    "format_date",
+    "header",
+    "raw_fields",
+    "received",
+    "scan",
+    "split",
+]
 
 MAX_SECTION = 64 * 1024  # octets of header that are looked at
 MAX_VALUE = 998  # characters of a summed-up value; octets of a written line (RFC 5322 §2.1.1)
@@ -77,8 +91,8 @@ class Summary:
     Attributes:
         message_id: With its angle brackets.
         subject: Encoded-words decoded.
-        from_header: As written in From:, encoded-words decoded.
-        to_header: As written in To:, encoded-words decoded.
+        from_header: As written in From:, encoded-words decoded; fit for `addresses`.
+        to_header: As written in To:, encoded-words decoded; fit for `addresses`.
         date: As written.
         received_count: How many trace lines there are; a loop shows in it (RFC 5321 §6.3).
         content_type: As written, with its parameters.
@@ -152,16 +166,16 @@ def scan(block: bytes, *, max_section: int = MAX_SECTION, max_value: int = MAX_V
         elif name not in found:
             found[name] = value[: 8 * max_value]
 
-    def text(name: bytes, *, decode: bool = False) -> str:
+    def text(name: bytes, *, decode: Callable[[str], str] = str) -> str:
         raw = found.get(name)
-        return _to_text(raw, decode=decode)[:max_value] if raw else ""
+        return _to_text(raw, decode)[:max_value] if raw else ""
 
     precedence = found.get(b"precedence", b"").strip().lower()
     return Summary(
         message_id=text(b"message-id"),
-        subject=text(b"subject", decode=True),
-        from_header=text(b"from", decode=True),
-        to_header=text(b"to", decode=True),
+        subject=text(b"subject", decode=words.decode),
+        from_header=text(b"from", decode=words.decode_phrases),
+        to_header=text(b"to", decode=words.decode_phrases),
         date=text(b"date"),
         received_count=received_count,
         content_type=text(b"content-type"),
@@ -171,6 +185,34 @@ def scan(block: bytes, *, max_section: int = MAX_SECTION, max_value: int = MAX_V
         has_date=b"date" in found,
         has_message_id=b"message-id" in found,
     )
+
+
+def fields(octets: bytes) -> list[tuple[str, str]]:
+    """All fields of a header section in their order, decoded for people.
+
+    Args:
+        octets: The beginning of a message, or all of it; 64 KiB of the section are read.
+
+    Returns:
+        Names as written; values unfolded, free of control characters.
+    """
+    return [
+        (name, _to_text(raw, _decoder(name)))
+        for name, raw in _sectioned(octets[: _section_end(octets, MAX_SECTION)])
+    ]
+
+
+def raw_fields(octets: bytes) -> list[tuple[str, str]]:
+    """The same with encoded-words left as they are, for what reads structure out of a value."""
+    return [
+        (name, _to_text(raw, str))
+        for name, raw in _sectioned(octets[: _section_end(octets, MAX_SECTION)])
+    ]
+
+
+def decoded(value: str) -> str:
+    """The text of a field that has no structure, such as a subject, encoded-words decoded."""
+    return _NOT_TEXT.sub("", " ".join(words.decode(value).split()))
 
 
 def header(name: str, value: str, *, utf8: bool = False) -> bytes:
@@ -265,6 +307,18 @@ def format_date(at: datetime) -> str:
     )
 
 
+def _sectioned(section: bytes) -> Iterator[tuple[str, bytes]]:
+    for field in _FIELD_END.split(section):
+        label, colon, value = field.partition(b":")
+        name = label.rstrip().decode("ascii", "replace")
+        if colon and _NAME.fullmatch(name):
+            yield name, value
+
+
+def _decoder(name: str) -> Callable[[str], str]:
+    return words.decode_phrases if name.lower() in _ADDRESS_FIELDS else words.decode
+
+
 def _section_end(block: bytes, limit: int) -> int:
     """Where the header section ends: after the first empty line, at the limit at the latest."""
     if block.startswith((b"\r\n", b"\n")):
@@ -273,10 +327,8 @@ def _section_end(block: bytes, limit: int) -> int:
     return empty_line.end() if empty_line else min(limit, len(block))
 
 
-def _to_text(raw: bytes, *, decode: bool) -> str:
-    text = words.decode_bytes(raw)
-    if decode:
-        text = words.decode(text)
+def _to_text(raw: bytes, decode: Callable[[str], str]) -> str:
+    text = decode(words.decode_bytes(raw))
     text = " ".join(text.split())  # unfolds, too
     return text if text.isprintable() else _NOT_TEXT.sub("", text)
 

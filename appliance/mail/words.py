@@ -13,7 +13,9 @@ import re
 import string
 from itertools import groupby
 
-__all__ = ["decode", "decode_bytes", "encode", "is_encoded"]
+from appliance.mail import charset
+
+__all__ = ["decode", "decode_bytes", "decode_phrases", "encode", "is_encoded"]
 
 # RFC 2047 §2 allows words of 75 characters in lines of 76: with words of 64 the first one finds
 # room beside the name of an ordinary field.
@@ -23,15 +25,9 @@ _RUN = re.compile(rf"{_WORD.pattern}(?:\s*{_WORD.pattern})*", re.ASCII)
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 # What Q leaves as it is in a phrase (RFC 2047 §5(3)), and its sign for a space.
 _Q_SAFE = {ord(c): c for c in string.ascii_letters + string.digits + "!*+-/"} | {0x20: "_"}
-# Only names of this shape reach the codec registry, which remembers each unknown one for ever.
-_CHARSET = re.compile(
-    r"utf-?(?:7|8|16|32)(?:[bl]e)?|iso-?8859-?\d{1,2}|latin\d|(?:windows-?|cp)\d{3,4}|koi8-[rtu]"
-    r"|gb(?:2312|k|18030)|hz-gb-2312|big5(?:-hkscs)?|euc-(?:jp|kr)|iso-2022-(?:jp|kr)(?:-\d)?"
-    r"|shift[_-]jis|ks_c_5601-1987|tis-620|macintosh",
-    re.IGNORECASE | re.ASCII,
-)
-# What senders call by the smaller name is usually the larger set.
-_SUPERSETS = {"iso-8859-1": "cp1252", "gb2312": "gb18030", "gbk": "gb18030"}
+# Where structure counts: a quoted string, closed or not, or a run of encoded-words outside of one.
+_PHRASE = re.compile(rf'"((?:[^"\\]|\\.)*+)"?|{_RUN.pattern}', re.ASCII | re.DOTALL)
+_SPECIAL = re.compile(r'[()<>\[\]:;@\\,"]')
 
 
 def is_encoded(text: str) -> bool:
@@ -49,12 +45,24 @@ def decode(text: str) -> str:
     return _RUN.sub(_decode_run, text)
 
 
-def decode_bytes(data: bytes, charset: str = "") -> str:
+def decode_phrases(text: str) -> str:
+    """Decode the encoded-words of a structured field, such as a list of addresses.
+
+    What comes out of a word stays one phrase: it is quoted where it holds commas, angle brackets
+    and the like, so that no name turns into an address. Words inside quotes, against RFC 2047 §5
+    but frequent, are decoded too.
+    """
+    if "=?" not in text:
+        return text
+    return _PHRASE.sub(_decode_phrase, text)
+
+
+def decode_bytes(data: bytes, declared: str = "") -> str:
     """Read bytes in the named charset, or by trying UTF-8 and then windows-1252."""
-    if charset and _CHARSET.fullmatch(charset):
-        name = charset.lower()
+    name = charset.codec(declared)
+    if name:
         try:
-            return data.decode(_SUPERSETS.get(name, name), "replace")
+            return data.decode(name, "replace")
         except (LookupError, UnicodeError):
             pass  # a name of the right shape for a charset that nobody has: guess
     try:
@@ -89,11 +97,24 @@ def _b(text: str) -> str:
 
 
 def _decode_run(run: re.Match[str]) -> str:
-    words = ((charset.lower(), _payload(*word)) for charset, *word in _WORD.findall(run[0]))
+    words = ((name.lower(), _payload(*word)) for name, *word in _WORD.findall(run[0]))
     return "".join(
-        decode_bytes(b"".join(data for _, data in same), charset)
-        for charset, same in groupby(words, key=lambda word: word[0])
+        decode_bytes(b"".join(data for _, data in same), name)
+        for name, same in groupby(words, key=lambda word: word[0])
     )
+
+
+def _decode_phrase(found: re.Match[str]) -> str:
+    if found[0].startswith('"'):
+        if "=?" not in found[0]:
+            return found[0]
+        phrase = decode(re.sub(r"\\(.)", r"\1", found[1], flags=re.DOTALL))
+    else:
+        phrase = decode(found[0])
+    if not _SPECIAL.search(phrase):
+        return phrase
+    escaped = phrase.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _payload(encoding: str, payload: str) -> bytes:

@@ -12,6 +12,7 @@ import fcntl
 import ipaddress
 import os
 import ssl
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
@@ -26,6 +27,45 @@ _BACKDATED = dt.timedelta(hours=1)
 
 class TlsError(Exception):
     """A certificate or key can't be used; the text says which file and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """What a certificate says.
+
+    Attributes:
+        names: host names and IP addresses it is for.
+        ends_at: until when it is good, UTC.
+        is_own_issuer: it is signed by itself.
+    """
+
+    names: tuple[str, ...]
+    ends_at: dt.datetime
+    is_own_issuer: bool
+
+
+def read_certificate(path: Path) -> CertificateFacts:
+    """Read the first certificate of a PEM file.
+
+    Raises:
+        TlsError: there is none.
+    """
+    try:
+        found = x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise TlsError(f"{path} can't be read as a certificate: {error}") from error
+    try:
+        extension = found.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        names = tuple(str(each.value) for each in extension.value)
+    except (x509.ExtensionNotFound, ValueError):
+        names = ()
+    is_own_issuer = found.issuer == found.subject
+    return CertificateFacts(names, found.not_valid_after_utc, is_own_issuer)
+
+
+def own_certificate(folder: Path) -> tuple[Path, Path]:
+    """Return where the certificate that `self_signed` makes lies, and its key."""
+    return folder / "server.pem", folder / "server.key"
 
 
 def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
@@ -52,7 +92,7 @@ def self_signed(folder: Path, names: list[str]) -> tuple[Path, Path]:
         folder: `config/tls` in the home; `ca.pem` there is what a client may trust.
         names: host names and IP addresses the certificate is for.
     """
-    certificate, key = folder / "server.pem", folder / "server.key"
+    certificate, key = own_certificate(folder)
     if _serves(certificate, names):
         return certificate, key
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

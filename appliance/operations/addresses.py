@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import insert, update
+from sqlalchemy import Column, insert, select, update
 
 from appliance.database.statement import Statement, param
 from appliance.directory import tables
@@ -28,6 +28,18 @@ _INSERT = Statement(
 )
 _BURY = Statement(
     update(tables.addresses).where(_a.id == param("address")).values(deleted_at=param("now"))
+)
+
+_ADDRESSES = (
+    select(
+        *(_a.id, _a.address, _a.key, _a.postoffice_id),
+        tables.postoffices.c.name.label("postoffice"),
+        tables.mailboxes.c.name.label("mailbox"),
+    )
+    .join(tables.postoffices, tables.postoffices.c.id == _a.postoffice_id)
+    .join(tables.mailboxes, tables.mailboxes.c.id == _a.mailbox_id)
+    .where(_a.deleted_at == 0)
+    .order_by(_a.key)
 )
 
 
@@ -63,6 +75,26 @@ def _insert(work: Work, address: Address, domain: Domain, mailbox: Mailbox) -> M
     return made
 
 
+def bury_addresses(work: Work, column: Column[int], of: int) -> None:
+    """Bury all addresses of a mailbox or a domain, each with its revision.
+
+    Args:
+        work: the change that takes them along.
+        column: `mailbox_id` or `domain_id`.
+        of: its value.
+    """
+    found = work.transaction.rows(_ADDRESSES.where(column == of))
+    work.transaction.run_many(_BURY, [{"address": row.id, "now": work.now_us} for row in found])
+    for row in found:
+        mapped = MappedAddress(row.id, row.address, row.postoffice, row.mailbox)
+        work.revise(
+            f"address {row.key}",
+            before={"address": mapped.address, "destination": mapped.destination},
+            after=None,
+            postoffice_id=row.postoffice_id,
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateAddress(Change[MappedAddress]):
     """Give a mailbox a further address, in a domain of its own post office.
@@ -87,18 +119,19 @@ class CreateAddress(Change[MappedAddress]):
 
     def apply(self, work: Work) -> MappedAddress:
         """Make the address."""
-        address = checked_address(self.address)
+        address = checked_address(self.address, field="address")
         mailbox = found_mailbox(work.directory, self.mailbox)
         domain = work.directory.domain(address.domain)
         if domain is None or domain.postoffice != mailbox.postoffice:
             own = ", ".join(each.name for each in work.directory.domains(mailbox.postoffice))
             raise Invalid(
                 f"{address.domain} is not a domain of the post office {mailbox.postoffice}; "
-                f"its domains are: {own or 'none yet'}"
+                f"its domains are: {own or 'none yet'}",
+                field="address",
             )
         taken = work.directory.address(address)
         if taken is not None:
-            raise Clash(f"{address} leads to {taken.destination} already")
+            raise Clash(f"{address} leads to {taken.destination} already", field="address")
         return _insert(work, address, domain, mailbox)
 
 
@@ -126,10 +159,12 @@ class DeleteAddress(Change[None]):
 
     def apply(self, work: Work) -> None:
         """Bury the address."""
-        address = checked_address(self.address)
+        address = checked_address(self.address, field="address")
         found = work.directory.address(address)
         if found is None or self.postoffice.casefold() not in ("", found.postoffice.casefold()):
-            raise NotFound(f"there is no address {address}; see `posthouse address list`")
+            raise NotFound(
+                f"there is no address {address}; see `posthouse address list`", field="address"
+            )
         work.transaction.run(_BURY, {"address": found.id, "now": work.now_us})
         work.revise(
             f"address {address.key}",
@@ -163,7 +198,9 @@ class ListAddresses(Question[list[MappedAddress]]):
             found_postoffice(house.directory, self.postoffice)
         if self.mailbox:
             if fold(self.owner()) != fold(postoffice_of(self.mailbox)):
-                raise Invalid(f"{self.mailbox!r} is no mailbox of {self.postoffice!r}")
+                raise Invalid(
+                    f"{self.mailbox!r} is no mailbox of {self.postoffice!r}", field="mailbox"
+                )
             found_mailbox(house.directory, self.mailbox)
         return house.directory.addresses(
             postoffice=self.postoffice or None, mailbox=self.mailbox or None

@@ -113,8 +113,10 @@ class RequeueBadMail(_OfCopy, Action[str]):
     def carry_out(self, house: House) -> str:
         """Submit it anew, then delete the copy; returns the new message's id."""
         found = _found(house, self.copy)
-        reverse_path = checked_address(found.reverse_path) if found.reverse_path else None
-        recipient = checked_address(found.recipient)
+        reverse_path = None
+        if found.reverse_path:
+            reverse_path = checked_address(found.reverse_path, field="copy")
+        recipient = checked_address(found.recipient, field="copy")
         content = badmail.content_of(house.badmail, self.copy)
         if content is None:
             raise _not_found(self.copy)

@@ -9,7 +9,7 @@ from sqlalchemy import insert, update
 from appliance.database.statement import Statement, param
 from appliance.directory import tables
 from appliance.directory.records import Domain
-from appliance.operations.addresses import map_address
+from appliance.operations.addresses import bury_addresses, map_address
 from appliance.operations.checks import checked_domain, found_domain, found_postoffice
 from appliance.operations.house import House
 from appliance.operations.operation import Change, Clash, Question, Work
@@ -30,11 +30,6 @@ _ENABLE = Statement(
 _BURY = Statement(
     update(tables.domains).where(_d.id == param("domain")).values(deleted_at=param("now"))
 )
-_BURY_ADDRESSES = Statement(
-    update(tables.addresses)
-    .where(tables.addresses.c.domain_id == param("domain"), tables.addresses.c.deleted_at == 0)
-    .values(deleted_at=param("now"))
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +39,14 @@ class CreateDomain(Change[Domain]):
     Attributes:
         domain: the full name; international names are kept as A-labels.
         postoffice: whose.
+        addresses: each of its mailboxes gets one there, ADMIN those that every domain must have.
     """
 
     name = "domain.create"
     permission = Permission.DOMAIN_CHANGE
     domain: str
     postoffice: str
+    addresses: bool = True
 
     def owner(self) -> str:
         """Return the post office."""
@@ -64,7 +61,7 @@ class CreateDomain(Change[Domain]):
         domain = checked_domain(self.domain)
         postoffice = found_postoffice(work.directory, self.postoffice)
         if work.directory.domain(domain) is not None:
-            raise Clash(f"the domain {domain} is hosted here already")
+            raise Clash(f"the domain {domain} is hosted here already", field="domain")
         row = {
             "postoffice_id": postoffice.id,
             "name": domain,
@@ -81,7 +78,7 @@ class CreateDomain(Change[Domain]):
         )
         after = {"domain": domain, "postoffice": postoffice.name, "enabled": True}
         work.revise(f"domain {domain}", before=None, after=after, postoffice_id=postoffice.id)
-        for mailbox in work.directory.mailboxes(postoffice.name):
+        for mailbox in work.directory.mailboxes(postoffice.name) if self.addresses else ():
             map_address(work, made, mailbox, mailbox.name)
             if mailbox.name == ADMIN:
                 for local_part in _REQUIRED:
@@ -131,12 +128,11 @@ class DeleteDomain(Change[None]):
     def apply(self, work: Work) -> None:
         """Bury the domain and its addresses."""
         found = found_domain(work.directory, self.domain)
-        buried = {"domain": found.id, "now": work.now_us}
-        work.transaction.run(_BURY_ADDRESSES, buried)
-        work.transaction.run(_BURY, buried)
+        work.transaction.run(_BURY, {"domain": found.id, "now": work.now_us})
         before = {"domain": found.name, "postoffice": found.postoffice, "enabled": found.enabled}
         postoffice_id = found_postoffice(work.directory, found.postoffice).id
         work.revise(f"domain {found.name}", before=before, after=None, postoffice_id=postoffice_id)
+        bury_addresses(work, tables.addresses.c.domain_id, found.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

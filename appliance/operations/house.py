@@ -13,12 +13,14 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from appliance.database.databases import Databases
+from appliance.directory import sessions as session_tables
 from appliance.directory import tables as directory_tables
 from appliance.directory import throttle as throttle_tables
 from appliance.directory.live_settings import LiveSettings
 from appliance.directory.lookup import Directory
 from appliance.directory.passwords import Passwords
 from appliance.directory.sealing import Sealer
+from appliance.directory.sessions import SessionStore
 from appliance.directory.throttle import Throttle
 from appliance.queue import journey as journey_tables
 from appliance.queue import tables as queue_tables
@@ -35,6 +37,7 @@ SCHEMAS = {
     schema.role: schema
     for schema in (
         directory_tables.SCHEMA,
+        session_tables.SCHEMA,
         queue_tables.SCHEMA,
         journey_tables.SCHEMA,
         store_tables.SCHEMA,
@@ -144,6 +147,11 @@ class House:
         return Throttle(self.databases.get("state"), clock=self.clock)
 
     @cached_property
+    def sessions(self) -> SessionStore:
+        """Who is signed in to the web."""
+        return SessionStore(self.databases.get("sessions"))
+
+    @cached_property
     def journey(self) -> Journey:
         """What happened to messages."""
         return Journey(self.databases.get("journey"))
@@ -178,7 +186,7 @@ class House:
         """Close all databases; parts open again when used."""
         self.databases.release()
         self.ringer.close()
-        for part in ("directory", "live", "throttle", "journey", "queue", "store"):
+        for part in ("directory", "live", "throttle", "sessions", "journey", "queue", "store"):
             self.__dict__.pop(part, None)
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from appliance.operations.house import House
 from appliance.operations.operation import Invalid, Question
+from appliance.operations.watch import LOGGED
 from appliance.rules.access import Permission
 
-_SERVICES = ("SMTP", "POP", "MTA")
 _KINDS = {"activity": "{}-Activity-*.log", "debug": "{}-Debug-*.log", "w3c": "ex*.log"}
 
 
@@ -18,7 +18,7 @@ class FindLogs(Question[list[Path]]):
     """The files of one log.
 
     Attributes:
-        service: SMTP, POP or MTA.
+        service: a folder of logs, such as SMTP.
         kind: activity, debug or w3c.
     """
 
@@ -29,8 +29,8 @@ class FindLogs(Question[list[Path]]):
 
     def answer(self, house: House) -> list[Path]:
         """Return them, the newest last."""
-        if self.service not in _SERVICES:
-            raise Invalid(f"{self.service!r} has no logs; one of {', '.join(_SERVICES)} has")
+        if self.service not in LOGGED:
+            raise Invalid(f"{self.service!r} has no logs; one of {', '.join(LOGGED)} has")
         if self.kind not in _KINDS:
             raise Invalid(f"{self.kind!r} is no kind of log; one of {', '.join(_KINDS)} is")
         found = (house.home / "logs" / self.service).glob(_KINDS[self.kind].format(self.service))

@@ -13,7 +13,7 @@ from appliance.mail.envelope import Envelope, Recipient
 from appliance.operations.checks import checked_address
 from appliance.operations.house import House
 from appliance.operations.operation import Action, Invalid, NotFound, Question
-from appliance.operations.reception import judge_recipient, route
+from appliance.operations.reception import judge_recipient, judge_sender, route
 from appliance.queue.desk import Desk, QueuedMessage
 from appliance.queue.entry import Origin
 from appliance.rules.access import Permission
@@ -108,21 +108,31 @@ class ExplainDelivery(Question[list[Reason]]):
     def answer(self, house: House) -> list[Reason]:
         """Return the decisions in their order, up to the first refusal."""
         house.live.refresh()
-        sender = checked_address(self.reverse_path) if self.reverse_path else None
-        recipient = checked_address(self.recipient)
+        sender = None
+        if self.reverse_path:
+            sender = checked_address(self.reverse_path, field="reverse_path")
+        recipient = checked_address(self.recipient, field="recipient")
         found: list[Reason] = []
+        login = ""
         if self.login:
-            login = house.directory.login(self.login)
-            if login is None:
+            known = house.directory.login(self.login)
+            if known is None:
                 raise Invalid(
-                    f"nobody can log in as {self.login!r}: no such mailbox, or it is disabled"
+                    f"nobody can log in as {self.login!r}: no such mailbox, or it is disabled",
+                    field="login",
                 )
+            login = known[0].login
         try:
             ipaddress.ip_address(self.client)
         except ValueError:
-            raise Invalid(f"{self.client!r} is not an IP address, such as 192.0.2.1") from None
+            raise Invalid(
+                f"{self.client!r} is not an IP address, such as 192.0.2.1", field="client"
+            ) from None
+        own = judge_sender(house, sender, login=login)
+        if not own.accepted:
+            return [own]
         judged = judge_recipient(
-            house, recipient, client=self.client, login=self.login, reverse_path=sender
+            house, recipient, client=self.client, login=login, reverse_path=sender
         )
         found.append(judged)
         if judged.accepted:
@@ -160,10 +170,14 @@ class SendMessage(Action[str]):
 
     def carry_out(self, house: House) -> str:
         """Submit it; returns its id once it is durable."""
-        sender = checked_address(self.sender)
-        addresses: list[Address] = [checked_address(each) for each in self.recipients]
+        sender = checked_address(self.sender, field="sender")
+        addresses: list[Address] = [
+            checked_address(each, field="recipients") for each in self.recipients
+        ]
         if not addresses:
-            raise Invalid("the message has no recipient; name one or more addresses")
+            raise Invalid(
+                "the message has no recipient; name one or more addresses", field="recipients"
+            )
         message_id = house.queue.new_id()
         try:
             octets = compose(

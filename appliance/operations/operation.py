@@ -40,7 +40,16 @@ _INSERT_AUDIT = Statement(
 
 
 class OperationError(Exception):
-    """An operation was not carried out; the text says which value, why, and what would be right."""
+    """An operation was not carried out; the text says which value, why, and what would be right.
+
+    Attributes:
+        field: which of the operation's fields is wrong; empty where it is none alone.
+    """
+
+    def __init__(self, text: str, *, field: str = "") -> None:
+        """Keep the text and the field."""
+        super().__init__(text)
+        self.field = field
 
 
 class Refused(OperationError):
@@ -87,6 +96,10 @@ class Operation(ABC):
 
     def owner(self) -> str:
         """Return the post office the object belongs to; empty for the server's own."""
+        return ""
+
+    def account(self) -> str:
+        """Return whose account it is about, a login or an operator's name; empty for nobody's."""
         return ""
 
     def object(self) -> str:
@@ -180,7 +193,8 @@ def perform(house: House, call: Call, operation: Change[R] | Action[R]) -> R:
             # one change after the other: each sees the ones before, and revisions count upwards
             transaction.alone("directory")
             done = operation.apply(Work(house, call, operation, prepared, transaction))
-            transaction.run(_INSERT_AUDIT, _audit_row(house, call, operation, "done", ""))
+            row = _audit_row(house, call, operation.name, operation.object(), outcome="done")
+            transaction.run(_INSERT_AUDIT, row)
             return done
 
         return house.databases.get("directory").transact(job)
@@ -203,27 +217,41 @@ def ask(house: House, call: Call, question: Question[R]) -> R:
 
 
 def _authorise(house: House, call: Call, operation: Operation) -> None:
-    reason = decide(call.actor, operation.permission, operation.owner())
+    reason = decide(call.actor, operation.permission, operation.owner(), operation.account())
     if not reason.accepted:
         _audit(house, call, operation, "refused", reason.text)
         raise Refused(reason)
 
 
-def _audit(house: House, call: Call, operation: Operation, outcome: str, detail: str) -> None:
-    row = _audit_row(house, call, operation, outcome, detail)
+def record(house: House, call: Call, name: str, about: str, *, outcome: str, detail: str) -> None:
+    """Write an audit record of what is no operation: signing in.
+
+    Args:
+        house: whose audit.
+        call: who asked, through which door.
+        name: of what was asked, as operations have one.
+        about: its object.
+        outcome: done or refused.
+        detail: one sentence, or empty.
+    """
+    row = _audit_row(house, call, name, about, outcome=outcome, detail=detail)
     house.databases.get("directory").transact(lambda tx: tx.run(_INSERT_AUDIT, row))
 
 
+def _audit(house: House, call: Call, operation: Operation, outcome: str, detail: str) -> None:
+    record(house, call, operation.name, operation.object(), outcome=outcome, detail=detail)
+
+
 def _audit_row(
-    house: House, call: Call, operation: Operation, outcome: str, detail: str
+    house: House, call: Call, name: str, about: str, *, outcome: str, detail: str = ""
 ) -> dict[str, Any]:
     return {
         "at": house.clock.now_us(),
         "actor": str(call.actor),
         "door": call.door,
         "client": call.client,
-        "operation": operation.name,
-        "object": storable(operation.object()),
+        "operation": name,
+        "object": storable(about),
         "outcome": outcome,
         "detail": storable(detail),
     }

@@ -10,9 +10,10 @@ from appliance.database.statement import Statement, param
 from appliance.directory import tables
 from appliance.directory.passwords import hash_password
 from appliance.directory.records import Operator
-from appliance.operations.checks import checked_name, checked_password
+from appliance.operations.checks import checked_name, checked_password, found_operator
 from appliance.operations.house import House
-from appliance.operations.operation import Change, Clash, NotFound, Question, Work
+from appliance.operations.login import confirm
+from appliance.operations.operation import Change, Clash, Invalid, Question, Work
 from appliance.rules.access import Permission
 
 _o = tables.operators.c
@@ -40,13 +41,6 @@ class _OfOperator:
         return f"operator {self.operator}"
 
 
-def _found(work: Work, name: str) -> Operator:
-    for each in work.directory.operators():
-        if each.name == name:
-            return each
-    raise NotFound(f"there is no operator {name!r}; see `posthouse operator list`")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateOperator(_OfOperator, Change[Operator]):
     """Create an operator's account.
@@ -56,18 +50,18 @@ class CreateOperator(_OfOperator, Change[Operator]):
     """
 
     name = "operator.create"
-    permission = Permission.SERVER_CHANGE
+    permission = Permission.IDENTITY
     password: str = field(repr=False)
 
     def prepare(self, house: House) -> str:
         """Check name and password."""
-        checked_name(self.operator, "an operator")
+        checked_name(self.operator, "an operator", field="operator")
         return hash_password(checked_password(self.password, house))
 
     def apply(self, work: Work) -> Operator:
         """Make the account."""
         if any(each.name == self.operator for each in work.directory.operators()):
-            raise Clash(f"there is an operator {self.operator!r} already")
+            raise Clash(f"there is an operator {self.operator!r} already", field="operator")
         row = {
             "name": self.operator,
             "enabled": 1,
@@ -94,7 +88,7 @@ class SetOperatorPassword(_OfOperator, Change[None]):
     """
 
     name = "operator.password"
-    permission = Permission.SERVER_CHANGE
+    permission = Permission.IDENTITY
     password: str = field(repr=False)
 
     def prepare(self, house: House) -> str:
@@ -102,10 +96,44 @@ class SetOperatorPassword(_OfOperator, Change[None]):
         return hash_password(checked_password(self.password, house))
 
     def apply(self, work: Work) -> None:
-        """Set it."""
-        found = _found(work, self.operator)
-        work.transaction.run(_PASSWORD, {"who": found.id, "value": work.prepared})
-        work.revise(self.object(), before={}, after={"password": "(changed)"})
+        """Set it; the revision says only that it changed."""
+        _set_password(work, self.operator)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeOwnOperatorPassword(_OfOperator, Change[None]):
+    """Set the own password, by the one until now. It ends all sessions of the operator.
+
+    Attributes:
+        old: the password until now.
+        new: the new one.
+    """
+
+    name = "operator.own-password"
+    permission = Permission.SELF
+    old: str = field(repr=False)
+    new: str = field(repr=False)
+
+    def account(self) -> str:
+        """Return whose password."""
+        return self.operator
+
+    def prepare(self, house: House) -> str:
+        """Check both; a wrong old one counts as a failed login."""
+        reason = confirm(house, found_operator(house.directory, self.operator), self.old)
+        if not reason.accepted:
+            raise Invalid(reason.text, field="old")
+        return hash_password(checked_password(self.new, house, field="new"))
+
+    def apply(self, work: Work) -> None:
+        """Set it; the revision says only that it changed."""
+        _set_password(work, self.operator)
+
+
+def _set_password(work: Work, name: str) -> None:
+    found = found_operator(work.directory, name)
+    work.transaction.run(_PASSWORD, {"who": found.id, "value": work.prepared})
+    work.revise(f"operator {found.name}", before={}, after={"password": "(changed)"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,11 +141,11 @@ class DeleteOperator(_OfOperator, Change[None]):
     """Delete an operator's account."""
 
     name = "operator.delete"
-    permission = Permission.SERVER_CHANGE
+    permission = Permission.IDENTITY
 
     def apply(self, work: Work) -> None:
         """Bury it."""
-        found = _found(work, self.operator)
+        found = found_operator(work.directory, self.operator)
         work.transaction.run(_BURY, {"who": found.id, "now": work.now_us})
         work.revise(self.object(), before={"name": found.name}, after=None)
 
@@ -127,7 +155,7 @@ class ListOperators(Question[list[Operator]]):
     """All operators."""
 
     name = "operator.list"
-    permission = Permission.SERVER_READ
+    permission = Permission.IDENTITY
 
     def answer(self, house: House) -> list[Operator]:
         """Return them by name."""

@@ -27,7 +27,7 @@ INSERT_MAILBOX = Statement(
     insert(tables.mailboxes).returning(tables.mailboxes.c.id),
     (
         "postoffice_id", "name", "name_key", "role", "enabled", "password_hash", "created_at",
-        "deleted_at",
+        "deleted_at", "full_name", "quota_kb", "last_login_at",
     ),
 )  # fmt: skip
 _ENABLE = Statement(
@@ -40,6 +40,7 @@ _BURY = [
         .values(deleted_at=param("now"))
     )
     for table, column in (
+        (tables.tokens, tables.tokens.c.postoffice_id),
         (tables.addresses, tables.addresses.c.postoffice_id),
         (tables.mailboxes, tables.mailboxes.c.postoffice_id),
         (tables.domains, tables.domains.c.postoffice_id),
@@ -68,14 +69,14 @@ class CreatePostOffice(Change[PostOffice]):
 
     def prepare(self, house: House) -> str:
         """Check name and password."""
-        checked_name(self.postoffice, "a post office")
+        checked_name(self.postoffice, "a post office", field="postoffice")
         return hash_password(checked_password(self.password, house))
 
     def apply(self, work: Work) -> PostOffice:
         """Make the post office and ADMIN."""
         key = fold(self.postoffice)
         if work.directory.postoffice(self.postoffice) is not None:
-            raise Clash(f"there is a post office {self.postoffice!r} already")
+            raise Clash(f"there is a post office {self.postoffice!r} already", field="postoffice")
         row = {
             "name": self.postoffice,
             "name_key": key,
@@ -95,6 +96,9 @@ class CreatePostOffice(Change[PostOffice]):
                 "password_hash": work.prepared,
                 "created_at": work.now_us,
                 "deleted_at": 0,
+                "full_name": "",
+                "quota_kb": 0,
+                "last_login_at": 0,
             },
         )
         after = {"name": self.postoffice, "enabled": True}

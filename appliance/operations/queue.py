@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from appliance.journey.event import Event, Kind
 from appliance.operations.house import House
 from appliance.operations.operation import Action, NotFound, Question
-from appliance.queue.desk import Desk, QueueCount, QueuedMessage
+from appliance.queue.desk import Desk, DestinationCount, QueueCount, QueuedMessage
 from appliance.queue.entry import State
 from appliance.rules.access import Permission
 
@@ -47,6 +47,25 @@ class CountQueue(Question[list[QueueCount]]):
     def answer(self, house: House) -> list[QueueCount]:
         """Return the counts."""
         return Desk(house.queue).counts()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountDestinations(Question[list[DestinationCount]]):
+    """Which destinations mail waits for, with what was last heard from each.
+
+    Attributes:
+        most: how many at most.
+        oldest_first: those with the oldest message first, instead of those with most recipients.
+    """
+
+    name = "queue.destinations"
+    permission = Permission.QUEUE_READ
+    most: int = 50
+    oldest_first: bool = False
+
+    def answer(self, house: House) -> list[DestinationCount]:
+        """Return them."""
+        return Desk(house.queue).destinations(most=self.most, oldest_first=self.oldest_first)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +174,25 @@ class RetryMessages(Action[int]):
             _record(house, found, Kind.RETRIED, "an operator asked for an attempt now")
         else:
             count = desk.retry(None, now)
+        _wake(house)
+        return count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BounceMessage(_OfMessage, Action[int]):
+    """Return a message to its sender now, with a notice that names the recipients it failed for.
+
+    A message that can't be returned (the null reverse-path) goes to bad mail.
+    """
+
+    name = "queue.bounce"
+    permission = Permission.QUEUE_CHANGE
+
+    def carry_out(self, house: House) -> int:
+        """Hand it to the MTA agent for that; returns how many recipients."""
+        found = _found(house, self.message)
+        count = Desk(house.queue).give_back(found.id, house.clock.now_us())
+        _record(house, found, Kind.RETURNED, "an operator has it returned to its sender")
         _wake(house)
         return count
 

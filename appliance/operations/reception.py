@@ -5,12 +5,34 @@ The SMTP door, the MTA agent and `posthouse explain` call these, so that a dry r
 
 from __future__ import annotations
 
-from appliance.journey.reason import Reason
+from collections import Counter
+from collections.abc import Sequence
+
+from appliance.directory.records import Target
+from appliance.journey.reason import Outcome, Reason
 from appliance.mail.address import Address
 from appliance.operations.house import House
-from appliance.rules import recipients, routing
+from appliance.rules import recipients, routing, senders
 from appliance.rules.recipients import Client
-from appliance.settings import mta, relay
+from appliance.settings import mta, relay, smtp
+
+
+def judge_sender(
+    house: House, sender: Address | None, *, login: str, always: bool = False
+) -> Reason:
+    """Decide about MAIL FROM: may who has logged in use this address?
+
+    Args:
+        house: whose directory and settings.
+        sender: the reverse-path; None for the null one.
+        login: the mailbox that is logged in, or empty.
+        always: whatever `smtp.sender_must_match` says, as in our own rooms.
+    """
+    must_match = bool(login) and (always or house.settings[smtp.sender_must_match])
+    target = house.directory.target(sender) if must_match and sender is not None else None
+    return senders.judge(
+        sender, target or Target(domain_known=False), login=login, must_match=must_match
+    )
 
 
 def judge_recipient(
@@ -26,7 +48,24 @@ def judge_recipient(
     who = Client(
         address=client, login=login, reverse_path=reverse_path, sender_hosted=sender_hosted
     )
-    return recipients.judge(recipient, house.directory.target(recipient), who, settings)
+    target = house.directory.target(recipient)
+    usage = 0
+    if target.quota_kb:
+        _, usage = house.store.usage(target.postoffice_id, target.mailbox_id)
+    return recipients.judge(recipient, target, who, settings, usage=usage)
+
+
+def accepted_because(granted: Sequence[Reason]) -> Reason:
+    """Fold the reasons for which the recipients were accepted into one."""
+    if len(granted) == 1:
+        return granted[0]
+    rules = Counter(reason.rule for reason in granted)
+    text = ", ".join(f"{count} by {rule}" for rule, count in rules.items())
+    return Reason(
+        rule="recipients.accepted",
+        outcome=Outcome.ACCEPT,
+        text=f"{len(granted)} recipients were accepted: {text}.",
+    )
 
 
 def route(house: House, recipient: Address, *, hops: int) -> routing.Route:

@@ -16,17 +16,24 @@ class ListRevisions(Question[list[Revision]]):
 
     Attributes:
         about: only this object, such as `mailbox alice@demo`; empty for all.
+        actor: only by this one, such as `operator:anna`; empty for all.
+        before: only with a smaller number: that of the last one of the page before; 0 begins
+            with the newest.
         most: how many at most.
     """
 
     name = "revision.list"
     permission = Permission.SERVER_READ
     about: str = ""
+    actor: str = ""
+    before: int = 0
     most: int = 50
 
     def answer(self, house: House) -> list[Revision]:
         """Return them."""
-        return house.directory.revisions(about=self.about or None, most=self.most)
+        return house.directory.revisions(
+            about=self.about, actor=self.actor, before=self.before, most=self.most
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from prometheus_client import generate_latest
@@ -19,6 +20,10 @@ from appliance.operations.house import House
 from appliance.operations.operation import Question
 from appliance.rules.access import Permission
 from appliance.runtime import metrics
+from appliance.runtime.sockets import socket_address
+
+OWN = ("smtp", "mta", "sender", "pop3", "housekeeping")
+INSTALLED = "posthouse.services"  # the group of entry points
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +43,11 @@ class Process:
     since: int
     has_doorbell: bool
     has_metrics: bool
+
+
+def expected() -> tuple[str, ...]:
+    """Return the services that `serve` runs: the appliance's own, and those that are installed."""
+    return (*OWN, *sorted(each.name for each in entry_points(group=INSTALLED)))
 
 
 def running(house: House) -> list[Process]:
@@ -71,12 +81,25 @@ def _answers(path: Path, kind: socket.SocketKind) -> bool:
     with socket.socket(socket.AF_UNIX, kind) as probe:
         probe.settimeout(2)
         try:
-            probe.connect(str(path))
+            with socket_address(path) as address:
+                probe.connect(address)
         except PermissionError:  # there is somebody, only not for us
             return True
         except OSError:
             return False
     return True
+
+
+def pages(house: House) -> Iterator[tuple[Process, str]]:
+    """Yield what each process of this machine counts, as Prometheus text; empty where one hangs."""
+    directory = house.home / "run" / "metrics"
+    for process in running(house):
+        if process.has_metrics:
+            try:
+                text = metrics.read(directory / f"{process.service}.{process.pid}")
+            except OSError:
+                text = ""
+            yield process, text
 
 
 class _Page(Collector):
@@ -132,11 +155,4 @@ class ReadMetrics(Question[str]):
 
     def answer(self, house: House) -> str:
         """Return the page; empty when nothing runs."""
-        return merge(self._pages(house))
-
-    def _pages(self, house: House) -> Iterator[tuple[str, int, str]]:
-        directory = house.home / "run" / "metrics"
-        for process in running(house):
-            if process.has_metrics:
-                text = metrics.read(directory / f"{process.service}.{process.pid}")
-                yield process.service, process.pid, text
+        return merge((each.service, each.pid, text) for each, text in pages(house))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import delete, insert, select
@@ -31,26 +33,55 @@ _INSERT = Statement(insert(tables.settings))
 
 @dataclass(frozen=True, slots=True)
 class SettingValue:
-    """A setting with the value in force on this node, as text; a secret is hidden."""
+    """A setting with its values, as text; a secret's are hidden.
+
+    Attributes:
+        setting: which.
+        value: in force on this node.
+        is_default: nothing is set that counts on this node.
+        server_value: set for the whole server, or the default.
+        is_own: this node has a value of its own.
+    """
 
     setting: Setting[Any]
     value: str
     is_default: bool
+    server_value: str
+    is_own: bool
 
 
 def _found(name: str) -> Setting[Any]:
     try:
         return catalogue.named(name)
     except SettingsError as error:
-        raise Invalid(str(error)) from None
+        raise Invalid(str(error), field="setting") from None
 
 
-def _shown(house: House, setting: Setting[Any]) -> SettingValue:
-    is_default = house.settings.is_default(setting)
-    value = setting.kind.render(house.settings[setting])
-    if setting.secret:
-        value = "" if is_default else HIDDEN
-    return SettingValue(setting, value, is_default)
+class _Shower:
+    """Shows settings as they are stored and in force at one moment."""
+
+    def __init__(self, house: House) -> None:
+        house.live.refresh()
+        self._settings = house.settings
+        self._node = house.config.node
+        _, rows = house.directory.setting_rows()
+        self._stored = {(name, scope, subject): text for name, scope, subject, text in rows}
+
+    def show(self, setting: Setting[Any]) -> SettingValue:
+        """Return a setting with its values."""
+        is_default = self._settings.is_default(setting)
+        server_value = self._stored.get((setting.name, Scope.SERVER, ""))
+        is_own = (setting.name, Scope.NODE, self._node) in self._stored
+        if setting.secret:
+            value = "" if is_default else HIDDEN
+            return SettingValue(
+                setting, value, is_default, "" if server_value is None else HIDDEN, is_own
+            )
+        kind = setting.kind
+        value = kind.render(self._settings[setting])
+        if server_value is None:
+            server_value = kind.render(setting.default)
+        return SettingValue(setting, value, is_default, server_value, is_own)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +100,10 @@ class ListSettings(Question[list[SettingValue]]):
 
     def answer(self, house: House) -> list[SettingValue]:
         """Return them by name."""
-        house.live.refresh()
+        shower = _Shower(house)
         wanted = self.containing.casefold()
         values = [
-            _shown(house, each)
+            shower.show(each)
             for each in catalogue.every()
             if wanted in f"{each.name} {each.title} {each.help}".casefold()
         ]
@@ -93,8 +124,7 @@ class GetSetting(Question[SettingValue]):
 
     def answer(self, house: House) -> SettingValue:
         """Return it."""
-        house.live.refresh()
-        return _shown(house, _found(self.setting))
+        return _Shower(house).show(_found(self.setting))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,21 +149,7 @@ class ChangeSetting(Change[None]):
 
     def prepare(self, house: House) -> str:
         """Check name, scope and value; returns the text to store."""
-        setting = _found(self.setting)
-        if self.node and Scope.NODE not in setting.scopes:
-            raise Invalid(f"{setting.name} can't be set for a node, only for the whole server")
-        if self.value is None:
-            return ""
-        try:
-            value = setting.parse(self.value)
-        except SettingsError as error:
-            if setting.secret:  # the text would repeat it
-                right = setting.kind.describe()
-                raise Invalid(f"{setting.name}: that is not {right} of one line") from None
-            raise Invalid(str(error)) from None
-        check(house, setting, value, node=self.node)
-        text = str(setting.kind.render(value))
-        return house.sealer.seal(text, name=setting.name) if setting.secret else text
+        return checked_value(house, self)
 
     def apply(self, work: Work) -> None:
         """Write the value."""
@@ -153,6 +169,39 @@ class ChangeSetting(Change[None]):
             before={"value": _told(setting, before)},
             after={"value": _told(setting, after)},
         )
+
+
+def checked_value(
+    house: House, change: ChangeSetting, *, together: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """Check a change's name, scope and value; returns the text to store.
+
+    Args:
+        house: where it is to be in force.
+        change: which setting, its value and node.
+        together: settings that are changed in the same step, with their new values as text.
+
+    Raises:
+        Invalid: it can't be set so.
+    """
+    setting = _found(change.setting)
+    if change.node and Scope.NODE not in setting.scopes:
+        raise Invalid(
+            f"{setting.name} can't be set for a node, only for the whole server", field="node"
+        )
+    if change.value is None:
+        return ""
+    try:
+        value = setting.parse(change.value)
+    except SettingsError as error:
+        if setting.secret:  # the text would repeat it
+            right = setting.kind.describe()
+            text = f"{setting.name}: that is not {right} of one line"
+            raise Invalid(text, field="value") from None
+        raise Invalid(str(error), field="value") from None
+    check(house, setting, value, node=change.node, together=together)
+    text = str(setting.kind.render(value))
+    return house.sealer.seal(text, name=setting.name) if setting.secret else text
 
 
 def _told(setting: Setting[Any], text: str | None) -> str | None:

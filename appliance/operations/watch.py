@@ -10,11 +10,15 @@ _SWITCHES = {
     "SMTP": (log.smtp_activity, log.smtp_debug, log.smtp_w3c),
     "POP": (log.pop_activity, log.pop_debug, log.pop_w3c),
     "MTA": (log.mta_activity, log.mta_debug, log.mta_w3c),
+    "HTTPMAIL": (log.httpmail_activity, log.httpmail_debug, log.httpmail_w3c),
+    "WEB": (log.web_activity, log.web_debug, log.web_w3c),
 }
+
+LOGGED = tuple(_SWITCHES)  # the names of the logs' folders
 
 
 def log_options(settings: Snapshot, service: str) -> LogOptions:
-    """Return what a service (SMTP, POP, MTA) logs."""
+    """Return what a service (SMTP, POP, MTA, WEB …) logs."""
     activity, debug, w3c = _SWITCHES[service]
     return LogOptions(
         activity=settings[activity],

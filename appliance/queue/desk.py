@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Select, delete, func, select, update
 
 from appliance.database.statement import Row, Statement, param
 from appliance.database.writer import Transaction
 from appliance.journey.event import Event
 from appliance.mail.headers import Summary
 from appliance.queue import tables
-from appliance.queue.entry import ACTIVE, State
+from appliance.queue.entry import ACTIVE, Connector, State
 from appliance.queue.journey import Accepted
 from appliance.queue.queue import Queue
 
@@ -61,6 +61,50 @@ _RETRY_ALL = Statement(
     .where(_r.state.in_(ACTIVE), _r.due_at > param("now"))
     .values(due_at=param("now"))
 )
+_RETURN = Statement(
+    update(tables.recipients)
+    .where(_OF_ENTRY, _r.state.in_((*ACTIVE, State.HELD)))
+    .values(connector=Connector.RETURN, state=State.PENDING, due_at=param("now"))
+)
+_LOOKED_AT = 100_000  # recipients that a count by destination looks at
+_looked_at = (
+    select(_r.destination, _r.due_at, _r.entry_id)
+    .where(_r.connector == Connector.SMTP, tables.IS_ACTIVE)
+    .order_by(_r.due_at)
+    .limit(_LOOKED_AT)
+    .subquery()
+)
+_l = _looked_at.c
+_DESTINATIONS = select(
+    _l.destination,
+    func.count().label("waiting"),
+    func.min(_l.entry_id).label("oldest"),
+    func.min(_l.due_at).label("next"),
+    func.max(_l.due_at).label("latest"),
+).group_by(_l.destination)
+_OLDEST_FIRST = Statement(
+    _DESTINATIONS.order_by(func.min(_l.entry_id), _l.destination).limit(param("most"))
+)
+_MOST_FIRST = Statement(
+    _DESTINATIONS.order_by(func.count().desc(), _l.destination).limit(param("most"))
+)
+_ACCEPTED_AT = Statement(select(_e.accepted_at).where(_e.id == param("entry")))
+_STATUS_OF = Statement(
+    select(_r.status)
+    .where(
+        _r.connector == Connector.SMTP,
+        tables.IS_ACTIVE,
+        _r.due_at == param("due"),
+        _r.destination == param("target"),
+    )
+    .limit(1)
+)
+_WAITING = Statement(select(func.count()).select_from(tables.recipients).where(tables.IS_ACTIVE))
+_HELD = Statement(select(func.count()).select_from(tables.recipients).where(tables.IS_HELD))
+_DUE_FIRST = Statement(
+    select(func.min(_r.due_at)).where(_r.connector == Connector.UNROUTED, tables.IS_ACTIVE)
+)
+_OLDEST = Statement(select(_e.accepted_at).order_by(_e.id).limit(1))
 _CONTENT_OF = Statement(
     select(_e.content_id, tables.contents.c.file)
     .join(tables.contents, tables.contents.c.id == _e.content_id)
@@ -113,6 +157,42 @@ class QueueCount:
     next_due_at: int  # µs
 
 
+@dataclass(frozen=True, slots=True)
+class DestinationCount:
+    """What waits for one destination.
+
+    Attributes:
+        destination: a domain.
+        waiting: recipients to be tried, now or later; those on hold are not counted.
+        oldest_at: when the oldest of their messages was accepted, µs.
+        next_due_at: when the next attempt is due, µs.
+        status: what the last attempt was answered; empty before the first.
+    """
+
+    destination: str
+    waiting: int
+    oldest_at: int
+    next_due_at: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLook:
+    """The queue in one look.
+
+    Attributes:
+        waiting: recipients to be tried, now or later.
+        held: recipients that wait for an operator.
+        oldest_at: when the oldest message was accepted, µs; 0 when the queue is empty.
+        unrouted_due_at: when the first one is due for the MTA agent, µs; 0 for none.
+    """
+
+    waiting: int
+    held: int
+    oldest_at: int
+    unrouted_due_at: int
+
+
 class Desk:
     """Looks into the queue and acts on single entries."""
 
@@ -126,6 +206,38 @@ class Desk:
         with self._database.reader() as connection:
             return [QueueCount(*row) for row in connection.rows(_COUNTS)]
 
+    def destinations(self, *, most: int = 50, oldest_first: bool = False) -> list[DestinationCount]:
+        """Return where mail waits for, the most or the oldest first.
+
+        Of a queue with more than 100,000 recipients for other servers those that are due first
+        are counted.
+        """
+        with self._database.reader(snapshot=True) as connection:
+            rows = connection.rows(_OLDEST_FIRST if oldest_first else _MOST_FIRST, {"most": most})
+            return [
+                DestinationCount(
+                    destination=row.destination,
+                    waiting=row.waiting,
+                    oldest_at=connection.value(_ACCEPTED_AT, {"entry": row.oldest}) or 0,
+                    next_due_at=row.next,
+                    status=connection.value(
+                        _STATUS_OF, {"due": row.latest, "target": row.destination}
+                    )
+                    or "",
+                )
+                for row in rows
+            ]
+
+    def look(self) -> QueueLook:
+        """Return the queue in one look; costs little, however long it is."""
+        with self._database.reader(snapshot=True) as connection:
+            return QueueLook(
+                waiting=connection.value(_WAITING),
+                held=connection.value(_HELD),
+                oldest_at=connection.value(_OLDEST) or 0,
+                unrouted_due_at=connection.value(_DUE_FIRST) or 0,
+            )
+
     def messages(
         self, *, state: str = "", domain: str = "", most: int = 100, after: str = ""
     ) -> list[QueuedMessage]:
@@ -137,14 +249,7 @@ class Desk:
             most: how many at most.
             after: continue after this entry's id.
         """
-        query = _ENTRIES.where(_e.id > after).order_by(_e.id).limit(most)
-        if state or domain:
-            some = select(_r.entry_id).where(_r.entry_id == _e.id)
-            if state:
-                some = some.where(_r.state == state)
-            if domain:
-                some = some.where(_r.destination == domain)
-            query = query.where(some.exists())
+        query = _chosen(state=state, domain=domain, most=most, after=after)
         with self._database.reader(snapshot=True) as connection:
             return [
                 _message(row, connection.rows(_RECIPIENTS, {"entry": row.id}))
@@ -179,6 +284,13 @@ class Desk:
             return self._run(_RETRY_ALL, {"now": now_us})
         return self._run(_RETRY, {"entry": entry_id, "now": now_us})
 
+    def give_back(self, entry_id: str, now_us: int) -> int:
+        """Have an entry returned to its sender by the MTA agent; returns how many recipients.
+
+        Those that are done or given up stay so.
+        """
+        return self._run(_RETURN, {"entry": entry_id, "now": now_us})
+
     def remove(self, entry_id: str) -> bool:
         """Take an entry out of the queue without telling anybody; False when it was not there."""
 
@@ -211,6 +323,20 @@ class Desk:
 
     def _run(self, statement: Statement, params: dict[str, Any]) -> int:
         return self._database.transact(lambda transaction: transaction.run(statement, params))
+
+
+def _chosen(*, state: str, domain: str, most: int, after: str) -> Select[Any]:
+    query = _ENTRIES.order_by(_e.id).limit(most)
+    if not state and not domain:
+        return query.where(_e.id > after)
+    some = select(_r.entry_id).distinct().where(_r.entry_id > after)
+    if state == State.HELD:
+        some = some.where(tables.IS_HELD)
+    elif state:
+        some = some.where(_r.state == state)
+    if domain:
+        some = some.where(_r.destination == domain, tables.HAS_DESTINATION)
+    return query.where(_e.id.in_(some.order_by(_r.entry_id).limit(most)))
 
 
 def _message(row: Row, recipients: list[Row]) -> QueuedMessage:

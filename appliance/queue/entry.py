@@ -36,6 +36,7 @@ class Connector(StrEnum):
     SMTP = "SMTP"
     SF = "SF"
     LS = "LS"
+    RETURN = "RETURN"  # back to the sender, as an operator has decided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

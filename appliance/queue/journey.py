@@ -39,7 +39,16 @@ events = Table(
 )
 Index("journey_events_at", events.c.at)
 
-SCHEMA = Schema("journey", metadata, Path(__file__).parent / "journey_migrations", "journey0001")
+samples = Table(  # see `samples.py`
+    "journey_samples",
+    metadata,
+    Column("series", Text, primary_key=True),
+    Column("at", BigInteger, primary_key=True),  # µs, the beginning of a minute
+    Column("value", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+SCHEMA = Schema("journey", metadata, Path(__file__).parent / "journey_migrations", "journey0002")
 
 _INSERT = {
     dialect: Statement(make.insert(events).on_conflict_do_nothing(), [c.name for c in events.c])

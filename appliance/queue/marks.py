@@ -15,7 +15,16 @@ from sqlalchemy import delete, select, update
 from appliance.database.statement import Statement, param
 from appliance.database.writer import Transaction
 from appliance.queue import tables
-from appliance.queue.entry import ACTIVE, Claimed, Finished, Mark, Rescheduled, Routed, State
+from appliance.queue.entry import (
+    ACTIVE,
+    Claimed,
+    Connector,
+    Finished,
+    Mark,
+    Rescheduled,
+    Routed,
+    State,
+)
 
 _e, _r, _c = tables.entries.c, tables.recipients.c, tables.contents.c
 
@@ -33,9 +42,11 @@ _FINISH = Statement(
     .where(*tables.THIS_RECIPIENT)
     .values(state=param("new_state"), status=param("new_status"), lease_until=0)
 )
+# What an operator has decided meanwhile stays: held, or on its way back to the sender.
+_GOES_ON = (_r.state.in_(ACTIVE), _r.connector != Connector.RETURN)
 _RESCHEDULE = Statement(
     update(tables.recipients)
-    .where(*tables.THIS_RECIPIENT, _r.state.in_(ACTIVE))
+    .where(*tables.THIS_RECIPIENT, *_GOES_ON)
     .values(
         state=State.DEFERRED,
         due_at=param("due"),
@@ -46,7 +57,7 @@ _RESCHEDULE = Statement(
 )
 _ROUTE = Statement(
     update(tables.recipients)
-    .where(*tables.THIS_RECIPIENT, _r.state.in_(ACTIVE))
+    .where(*tables.THIS_RECIPIENT, *_GOES_ON)
     .values(connector=param("to"), destination=param("target"), lease_until=0)
 )
 

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from appliance.database.content import Content, ContentFolder, ContentWriter
 from appliance.database.database import Database
@@ -35,7 +35,7 @@ from appliance.queue.entry import (
 )
 from appliance.queue.journey import Accepted, Journey
 from appliance.queue.marks import write_marks
-from appliance.queue.submission import Submission
+from appliance.queue.submission import FIND_KEY, Submission
 from appliance.runtime import steps
 from appliance.runtime.clock import MICROSECONDS, Clock, new_id
 
@@ -74,6 +74,8 @@ _STILL_DUE = Statement(
         _r.entry_id == param("entry"), _r.connector == param("wanted"), tables.IS_ACTIVE
     )
 )
+
+_FORGET = Statement(delete(tables.submissions).where(tables.submissions.c.at < param("before")))
 
 
 class Queue:
@@ -120,8 +122,18 @@ class Queue:
         *,
         message_id: str | None = None,
         reason: dict[str, Any] | None = None,
+        key: str = "",
     ) -> str:
         """Accept a message; returns its id once it is durable.
+
+        Args:
+            envelope: who sends it and to whom.
+            content: complete.
+            origin: where it came from.
+            message_id: from `new_id`, where the content names it.
+            reason: why it was accepted.
+            key: the client's own name for what it submits. The same key again within a week
+                queues nothing and returns the first id. Empty: none.
 
         Raises:
             CommitFailed: it may not be durable; a content file left behind is swept later, since
@@ -135,8 +147,27 @@ class Queue:
         except BaseException:
             content.abandon()
             raise
+        if key:
+            return self._submit_once(submission, key)
         self.database.transact(submission.write, content.size)
         return submission.id
+
+    def _submit_once(self, submission: Submission, key: str) -> str:
+        content = submission.content
+        found = self.database.transact(lambda tx: submission.write_once(tx, key), content.size)
+        if found != submission.id:
+            content.abandon()
+        return found
+
+    def submitted(self, key: str) -> str | None:
+        """Return the id of what was submitted under a client's key; None when nothing was."""
+        with self.database.reader() as connection:
+            found: str | None = connection.value(FIND_KEY, {"k": key})
+        return found
+
+    def forget_submissions(self, before_us: int) -> int:
+        """Forget the keys of submissions from before a time; returns how many."""
+        return self.database.transact(lambda tx: tx.run(_FORGET, {"before": before_us}), lazy=True)
 
     async def submit_async(
         self,

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from appliance.database.content import ContentWriter
 from appliance.database.listen import notify
-from appliance.database.statement import Statement
+from appliance.database.statement import Statement, param
 from appliance.database.writer import Transaction
 from appliance.journey.event import Event, Kind
 from appliance.mail.envelope import Envelope
@@ -25,6 +26,15 @@ _INSERT_CONTENT = Statement(
 )
 _INSERT_ENTRY = Statement(insert(tables.entries))
 _INSERT_RECIPIENT = Statement(insert(tables.recipients))
+_s = tables.submissions.c
+_CLAIM_KEY = {  # PostgreSQL: waits for another transaction that has the key in hand
+    dialect: Statement(
+        make.insert(tables.submissions).on_conflict_do_nothing().returning(_s.entry_id),
+        ("key", "entry_id", "at"),
+    )
+    for dialect, make in (("sqlite", sqlite), ("postgresql", postgresql))
+}
+FIND_KEY = Statement(select(_s.entry_id).where(_s.key == param("k")))
 
 
 class Submission:
@@ -114,3 +124,12 @@ class Submission:
         transaction.run_many(_INSERT_RECIPIENT, self.recipients)
         notify(transaction, "mta")
         transaction.after_commit(self.wake)
+
+    def write_once(self, transaction: Transaction, key: str) -> str:
+        """Write it unless its client's key was used before; returns the id under the key."""
+        row = {"key": key, "entry_id": self.id, "at": self.event.at_us}
+        if transaction.value(_CLAIM_KEY[transaction.dialect], row) is None:
+            first: str = transaction.value(FIND_KEY, {"k": key})
+            return first
+        self.write(transaction)
+        return self.id

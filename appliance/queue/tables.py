@@ -56,9 +56,20 @@ recipients = Table(
     sqlite_with_rowid=False,
 )
 
+submissions = Table(  # what clients have submitted under keys of their own
+    "queue_submissions",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("entry_id", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),  # µs
+    sqlite_with_rowid=False,
+)
+
 # Written out in the index and in every query that is to use it: with parameters in its place
 # SQLite can't prove that the partial index holds all the rows.
 IS_ACTIVE = text("state IN ('pending', 'deferred')")
+IS_HELD = text("state = 'held'")
+HAS_DESTINATION = text("destination <> ''")
 
 Index(
     "queue_recipients_due",
@@ -69,10 +80,26 @@ Index(
     postgresql_where=IS_ACTIVE,
 )
 
+# Which messages wait for a destination, in their order; nothing of it is written for local mail.
+Index(
+    "queue_recipients_destination",
+    recipients.c.destination,
+    recipients.c.entry_id,
+    sqlite_where=HAS_DESTINATION,
+    postgresql_where=HAS_DESTINATION,
+)
+
+Index(
+    "queue_recipients_held",
+    recipients.c.entry_id,
+    sqlite_where=IS_HELD,
+    postgresql_where=IS_HELD,
+)
+
 # One recipient, by the parameters `entry` and `recipient`.
 THIS_RECIPIENT = (
     recipients.c.entry_id == param("entry"),
     recipients.c.number == param("recipient"),
 )
 
-SCHEMA = Schema("queue", metadata, Path(__file__).parent / "migrations", "queue0001")
+SCHEMA = Schema("queue", metadata, Path(__file__).parent / "migrations", "queue0002")

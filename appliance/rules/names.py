@@ -1,4 +1,4 @@
-"""What post offices, mailboxes and operators may be called, and what a password must be.
+"""What post offices, mailboxes, operators and people may be called, and what a password must be.
 
 Failure: `ValueError` that says which value, why, and what would be right.
 """
@@ -21,6 +21,19 @@ def check_name(name: str, what: str) -> str:
             f"{name!r} can't be the name of {what}: use 1 to 64 letters, digits, dots, hyphens, "
             "underscores or plus signs, beginning and ending with a letter or digit"
         )
+    return name
+
+
+def check_full_name(name: str) -> str:
+    """Check the full name of a mailbox's owner; returns it without spaces around. Empty is right.
+
+    It stands before the address in mail, so it is one line, of 100 characters at most.
+    """
+    name = name.strip()
+    if len(name) > 100:
+        raise ValueError(f"the full name has {len(name)} characters; use 100 or fewer")
+    if not name.isprintable():
+        raise ValueError(f"{name!r} can't be a full name: use visible characters and spaces")
     return name
 
 

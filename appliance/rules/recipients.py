@@ -38,7 +38,9 @@ class Client:
     sender_hosted: bool = False
 
 
-def judge(recipient: Address, target: Target, client: Client, settings: Snapshot) -> Reason:
+def judge(
+    recipient: Address, target: Target, client: Client, settings: Snapshot, *, usage: int = 0
+) -> Reason:
     """Decide about one RCPT.
 
     Args:
@@ -46,13 +48,14 @@ def judge(recipient: Address, target: Target, client: Client, settings: Snapshot
         target: where the address map sends it.
         client: who is sending.
         settings: in force.
+        usage: octets of mail that the mailbox holds; looked at where it has a quota.
     """
     if target.domain_known:
-        return _judge_local(recipient, target)
+        return _judge_local(recipient, target, usage)
     return _judge_relay(recipient, client, settings)
 
 
-def _judge_local(recipient: Address, target: Target) -> Reason:
+def _judge_local(recipient: Address, target: Target, usage: int) -> Reason:
     if not target.enabled:
         return _reject(
             "recipient.domain-disabled",
@@ -73,6 +76,18 @@ def _judge_local(recipient: Address, target: Target) -> Reason:
             f"The mailbox of {recipient} is disabled.",
             Reply(550, "5.2.1", f"The mailbox of <{recipient}> is disabled"),
             recipient,
+        )
+    if target.quota_kb and usage >= target.quota_kb * 1024:
+        return Reason(
+            rule="quota.full",
+            outcome=Outcome.DEFER,
+            text=f"The mailbox of {recipient} is full. It takes mail again once there is room.",
+            reply=Reply(452, "4.2.2", f"The mailbox of <{recipient}> is full; try again later"),
+            inputs={
+                "recipient": str(recipient),
+                "usage_kb": str(usage // 1024),
+                "quota_kb": str(target.quota_kb),
+            },
         )
     destination = f"[SF:{target.postoffice}/{target.mailbox}]"
     return Reason(

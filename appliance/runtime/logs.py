@@ -129,7 +129,7 @@ class Logs:
 
         Args:
             home: `$POSTHOUSE_HOME`.
-            service: SMTP, POP or MTA: the folder's and files' name.
+            service: such as SMTP or WEB: the folder's and files' name.
         """
         folder = home / "logs" / service
         self.service = service

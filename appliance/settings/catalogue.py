@@ -7,6 +7,7 @@ from typing import Any
 
 from appliance.settings import (
     auth,
+    httpmail,
     journey,
     limits,
     log,
@@ -17,10 +18,15 @@ from appliance.settings import (
     smarthost,
     smtp,
     tls,
+    trends,
+    web,
 )
 from appliance.settings.setting import Setting, SettingsError, _registry
 
-SECTIONS = (smtp, relay, retry, smarthost, mta, pop, auth, tls, limits, log, journey)
+SECTIONS = (
+    *(smtp, relay, retry, smarthost, mta, pop),
+    *(httpmail, web, auth, tls, limits, log, journey, trends),
+)
 
 
 def every() -> list[Setting[Any]]:

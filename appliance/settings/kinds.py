@@ -338,6 +338,29 @@ class HostPorts:
         return "hosts separated by spaces, each perhaps with a port: 192.0.2.53 [2001:db8::1]:5353"
 
 
+@dataclass(frozen=True, slots=True)
+class WebUrl:
+    """Scheme, host and optional port of a web server, or nothing."""
+
+    def parse(self, text: str) -> str:
+        """Take http://host or https://host, perhaps with a port; a final slash is cut off."""
+        text = text.strip().rstrip("/")
+        if text:
+            scheme, slashes, place = text.partition("://")
+            if not slashes or scheme.lower() not in ("http", "https"):
+                raise ValueError(f"{text!r} is not the address of a web server; {self.describe()}")
+            split_host_port(place, 0)
+        return text
+
+    def render(self, value: str) -> str:
+        """Render as it is."""
+        return value
+
+    def describe(self) -> str:
+        """Say what is allowed."""
+        return "http:// or https:// and a host, perhaps with a port: https://mail.example.com"
+
+
 def with_port(host: str, port: int) -> str:
     """Write a host with its port; an IPv6 address goes into brackets (RFC 3986 §3.2.2)."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -377,10 +400,10 @@ def _check_address(text: str, wrong: str) -> None:
 
 AnyKind = (
     Boolean | Integer | Duration | Text | Marks | Choice | Words | Ranges | IpAddresses | HostName
-    | HostPort | HostPorts
+    | HostPort | HostPorts | WebUrl
 )  # fmt: skip
 __all__ = [
     "AnyKind", "Boolean", "Choice", "Duration", "HostName", "HostPort", "HostPorts", "Integer",
-    "IpAddresses", "Kind", "Marks", "Network", "Ranges", "Text", "Words", "split_host_port",
-    "with_port",
+    "IpAddresses", "Kind", "Marks", "Network", "Ranges", "Text", "WebUrl", "Words",
+    "split_host_port", "with_port",
 ]  # fmt: skip

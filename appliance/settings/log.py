@@ -48,6 +48,10 @@ def _switches(
 smtp_activity, smtp_debug, smtp_w3c = _switches("smtp", "SMTP", manual="6.2", checklist="257-260")
 pop_activity, pop_debug, pop_w3c = _switches("pop", "POP", manual="6.4.1", checklist="282-283")
 mta_activity, mta_debug, mta_w3c = _switches("mta", "MTA", manual="6.7", checklist="307")
+httpmail_activity, httpmail_debug, httpmail_w3c = _switches(
+    "httpmail", "HTTPMAIL", manual="8.3", checklist="322"
+)
+web_activity, web_debug, web_w3c = _switches("web", "WEB", manual="8.3", checklist="")
 w3c_fields = define(
     Setting(
         name="log.w3c_fields",

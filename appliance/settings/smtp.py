@@ -85,6 +85,21 @@ max_recipients = define(
         ),
     )
 )
+sender_must_match = define(
+    Setting(
+        name="smtp.sender_must_match",
+        kind=Boolean(),
+        default=False,
+        title="Authenticated senders must use an own address",
+        manual="6.2",
+        checklist="234",
+        help=(
+            "Who has logged in may send from the addresses of the own mailbox only; others get "
+            "553. Webmail and HTTPMail always ask for that. Better on, unless people send in each "
+            "other's name."
+        ),
+    )
+)
 max_errors = define(
     Setting(
         name="smtp.max_errors",

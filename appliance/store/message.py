@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntFlag, StrEnum
 
 from appliance.database.content import Content
+from appliance.mail.digest import Digest
+from appliance.mail.headers import Summary
 
 
 class Use(StrEnum):
@@ -20,22 +22,29 @@ class Use(StrEnum):
 
 
 class Flag(IntFlag):
-    """A message's flags."""
+    """A message's flags, added up in one number (RFC 9051 §2.3.2, RFC 5788 for Forwarded)."""
 
     SEEN = 1
+    FLAGGED = 2
+    ANSWERED = 4
+    FORWARDED = 8
+    DRAFT = 16
 
 
-class ContentsMissing(Exception):
-    """Contents of deliveries can't be taken over; nothing of the call was written.
+NO_FLAGS = Flag(0)
 
-    Attributes:
-        errors: what went wrong, by entry id.
+
+class Order(StrEnum):
+    """What a folder is listed by; messages that are equal in it stand by uid.
+
+    `SENDER` is the sender's name or address; where a folder holds one's own mail (Drafts, Sent
+    Items) it is the first recipient's. `SUBJECT` leaves out Re: and Fwd:.
     """
 
-    def __init__(self, errors: Mapping[str, OSError]) -> None:
-        """Take what went wrong, by entry id."""
-        super().__init__("; ".join(f"{entry_id}: {error}" for entry_id, error in errors.items()))
-        self.errors = errors
+    DATE = "date"  # when it was received or filed
+    SENDER = "sender"
+    SUBJECT = "subject"
+    SIZE = "size"
 
 
 STANDARD_FOLDERS = (
@@ -72,10 +81,24 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class FolderStatus:
-    """A folder with its counters, which are never counted but kept."""
+class Folder:
+    """A folder with its counters, which are never counted but kept.
+
+    Attributes:
+        id: names it for ever.
+        name: as people see it.
+        use: its special use, a value of `Use`, or empty.
+        uid_validity: together with a uid it names a message for ever.
+        next_uid: the uid that the next message gets; uids only grow.
+        messages: how many there are.
+        unread: how many of them are not `SEEN`.
+        octets: their sizes added up.
+        modseq: grows with every change in the folder (RFC 7162).
+    """
 
     id: int
+    name: str
+    use: str
     uid_validity: int
     next_uid: int
     messages: int
@@ -86,19 +109,74 @@ class FolderStatus:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a folder."""
+    """One message of a folder.
+
+    Attributes:
+        uid: its number in the folder.
+        entry_id: the queue's id of it, or empty.
+        size: octets of prefix and content.
+        prefix: lines before the content that only this copy has (Return-Path).
+        content: the octets it shares with other copies.
+        flags: what is remembered of it.
+        received_at: when it was received or filed, µs.
+    """
 
     uid: int
     entry_id: str
     size: int
     prefix: bytes
     content: Content
+    flags: Flag
+    received_at: int
 
     def chunks(self) -> Iterator[bytes]:
         """Yield prefix and content."""
         yield self.prefix
         yield from self.content.chunks()
 
-    def read(self) -> bytes:
-        """Return prefix and content at once."""
-        return self.prefix + self.content.read()
+    def read(self, limit: int | None = None) -> bytes:
+        """Return prefix and content at once, or the first `limit` octets of them."""
+        if limit is None:
+            return self.prefix + self.content.read()
+        return self.prefix[:limit] + self.content.read(max(limit - len(self.prefix), 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A message as lists show it.
+
+    Attributes:
+        uid: its number in the folder.
+        entry_id: the queue's id of it, or empty.
+        size: octets.
+        flags: what is remembered of it.
+        received_at: when it was received or filed, µs.
+        modseq: the folder's modseq when it came or its flags changed last.
+        summary: of its header.
+        digest: of its text and parts.
+    """
+
+    uid: int
+    entry_id: str
+    size: int
+    flags: Flag
+    received_at: int
+    modseq: int
+    summary: Summary
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A piece of a folder's list.
+
+    Attributes:
+        messages: in the order that was asked for.
+        before: the cursor to hand in as `before` for the page before this one; empty at the
+            beginning.
+        after: the cursor to hand in as `after` for the page after this one; empty at the end.
+    """
+
+    messages: list[Listed]
+    before: str
+    after: str

@@ -28,21 +28,27 @@ from appliance.runtime.supervisor import Supervisor
 from appliance.services.pop3.service import Pop3Service
 from appliance.settings import pop, smtp
 from appliance.settings.snapshot import Snapshot
+from appliance.upkeep import wsgi
+from appliance.upkeep.wsgi import WsgiService, wsgi_services
 
 _WELL_KNOWN = {"smtp": 25, "submission": 587, "submissions": 465, "pop3": 110, "pop3s": 995}
+_SERVICES = {"submission": "smtp", "submissions": "smtp", "pop3s": "pop3"}  # others: as named
 _TLS = ("submissions", "pop3s")
 
 
 def ports(settings: Snapshot, port_base: int | None) -> dict[str, int]:
     """Return the port of each listener: by the settings, or the well-known ones from a base."""
+    of_web = wsgi_services()
     if port_base is not None:
-        return {name: port_base + port for name, port in _WELL_KNOWN.items()}
+        known = _WELL_KNOWN | {each.name: each.well_known_port for each in of_web}
+        return {name: port_base + port for name, port in known.items()}
     return {
         "smtp": settings[smtp.port],
         "submission": settings[smtp.submission_port],
         "submissions": settings[smtp.submissions_port],
         "pop3": settings[pop.port],
         "pop3s": settings[pop.tls_port],
+        **{each.name: settings[each.port] for each in of_web},
     }
 
 
@@ -53,13 +59,19 @@ def addresses(settings: Snapshot) -> tuple[dict[str, tuple[str, ...]], list[str]
     """
     found: dict[str, tuple[str, ...]] = {}
     notes: list[str] = []
-    for service, setting in (("smtp", smtp.listen), ("pop3", pop.listen)):
+    of_web = [(each.name, each.listen) for each in wsgi_services()]
+    for service, setting in [("smtp", smtp.listen), ("pop3", pop.listen), *of_web]:
         chosen = settings[setting]
         if settings.is_default(setting) and not has_ipv6():
             chosen = tuple(address for address in chosen if ":" not in address)
             notes.append(f"this machine has no IPv6: {setting.name} is {' '.join(chosen)}")
         found[service] = chosen
     return found, notes
+
+
+def service_of(listener: str) -> str:
+    """Return the service that answers at a listener, by their names."""
+    return _SERVICES.get(listener, listener)
 
 
 def take(home: Path) -> ProcessLock:
@@ -90,7 +102,7 @@ def serve(
     Args:
         config: the home's; no database may be open in this process.
         numbers: port of each listener.
-        where: addresses of each service (smtp, pop3).
+        where: addresses of each service, see `addresses`.
         announce: called when all of them answer.
         lock: the home's, see `take`; held until this process ends.
 
@@ -101,18 +113,20 @@ def serve(
     listeners = [
         listener
         for name, port in numbers.items()
-        for listener in listen(
-            name, where["pop3" if name.startswith("pop3") else "smtp"], port, tls=name in _TLS
-        )
+        for listener in listen(name, where[service_of(name)], port, tls=name in _TLS)
     ]
-    of_pop = [each for each in listeners if each.name.startswith("pop3")]
-    of_smtp = [each for each in listeners if each not in of_pop]
+
+    def own(service: str) -> tuple[list[Listener], list[Listener]]:
+        mine = [each for each in listeners if service_of(each.name) == service]
+        return mine, [each for each in listeners if each not in mine]
+
     services = [
-        ("smtp", partial(_smtp, config, of_smtp, of_pop)),
+        ("smtp", partial(_smtp, config, *own("smtp"))),
         ("mta", partial(_mta, config, listeners)),
         ("sender", partial(_sender, config, listeners)),
-        ("pop3", partial(_pop3, config, of_pop, of_smtp)),
+        ("pop3", partial(_pop3, config, *own("pop3"))),
         ("housekeeping", partial(_housekeeping, config, listeners)),
+        *((each.name, partial(_wsgi, each, config, *own(each.name))) for each in wsgi_services()),
     ]
     Supervisor([(name, partial(_apart, lock, body)) for name, body in services]).run(announce)
 
@@ -129,8 +143,16 @@ def _enter(
     config: Config, log: str, service: str, others: Sequence[Listener]
 ) -> tuple[House, Logs]:
     """Begin as a service: own connections, own logs; what belongs to others is closed."""
+    _close(others)
+    return _open(config, log, service)
+
+
+def _close(others: Sequence[Listener]) -> None:
     for listener in others:
         listener.socket.close()
+
+
+def _open(config: Config, log: str, service: str) -> tuple[House, Logs]:
     house = House(config)
     logs = Logs(house.home, log)
     house.live.listen(lambda settings: logs.configure(log_options(settings, log)))
@@ -154,6 +176,18 @@ def _pop3(
     house, logs = _enter(config, "POP", "pop3", others)
     run_until_stopped(lambda stop: Pop3Service(house, logs, own).run(stop, ready))
     house.close()
+
+
+def _wsgi(
+    service: WsgiService,
+    config: Config,
+    own: Sequence[Listener],
+    others: Sequence[Listener],
+    ready: Callable[[], None],
+) -> None:
+    _close(others)
+    enter = partial(_open, config, service.log, service.name)
+    wsgi.run(service, House(config), own, enter, ready)
 
 
 def _bell(house: House, logs: Logs, service: str) -> Doorbell:

@@ -1,44 +1,15 @@
 """Who may do what: every operation there is, by every kind of actor, on own things and others'.
 
-A new operation fails here until the table below says who may do it.
+A new operation fails here until the table in `tests/support/everything.py` says who may do it.
 """
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-import sys
-from collections.abc import Callable
-from enum import Enum
-from typing import Any
-
 import pytest
 
-import appliance.operations
 from appliance.operations.addresses import CreateAddress, DeleteAddress, ListAddresses
-from appliance.operations.badmail import (
-    DeleteBadMail,
-    ListBadMail,
-    ReadBadMail,
-    RequeueBadMail,
-    ShowBadMail,
-)
-from appliance.operations.domains import CreateDomain, DeleteDomain, EnableDomain, ListDomains
-from appliance.operations.logs import FindLogs
-from appliance.operations.mailboxes import (
-    CreateMailbox,
-    DeleteMailbox,
-    EnableMailbox,
-    ListMailboxes,
-    SetMailboxPassword,
-    ShowMailbox,
-)
-from appliance.operations.messages import (
-    ExplainDelivery,
-    SearchMessages,
-    SendMessage,
-    TraceMessage,
-)
+from appliance.operations.domains import ListDomains
+from appliance.operations.mailboxes import ChangeOwnPassword, CreateMailbox, ListMailboxes
 from appliance.operations.operation import (
     Action,
     Change,
@@ -47,173 +18,12 @@ from appliance.operations.operation import (
     Question,
     Refused,
 )
-from appliance.operations.operators import (
-    CreateOperator,
-    DeleteOperator,
-    ListOperators,
-    SetOperatorPassword,
-)
-from appliance.operations.postoffices import (
-    CreatePostOffice,
-    DeletePostOffice,
-    EnablePostOffice,
-    ListPostOffices,
-    ShowPostOffice,
-)
-from appliance.operations.queue import (
-    CountQueue,
-    HoldMessage,
-    ListQueue,
-    ReleaseMessage,
-    RemoveMessage,
-    RetryMessages,
-    ShowQueued,
-)
-from appliance.operations.records import ListAudit, ListRevisions
-from appliance.operations.services import ListServices, ReadMetrics
-from appliance.operations.settings import ChangeSetting, GetSetting, ListSettings
-from appliance.operations.upgrade import PlanUpgrade, UpgradeDatabases
+from appliance.operations.operators import CreateOperator
+from appliance.operations.records import ListAudit
+from appliance.operations.sessions import EndSessions, ListSessions
 from appliance.rules.access import Actor, ActorKind
+from tests.support.everything import ACTORS, WHO, every_operation, expected
 from tests.support.town import PASSWORD, Town
-
-MESSAGE = "0" * 16
-COPY = f"{MESSAGE}.0"
-
-
-class May(Enum):
-    """Who may do an operation, besides operators and services."""
-
-    NOBODY_ELSE = "nobody else"
-    OWN_ADMIN = "the admins of its post office"
-
-
-USER: dict[str, str] = {"alpha": "alice", "beta": "bob"}
-# What each operation looks like for something of a post office, and who may do it.
-WHO: dict[type[Operation], tuple[Callable[[str], Operation], May]] = {
-    CreatePostOffice: (
-        lambda po: CreatePostOffice(postoffice=f"{po}-two", password=PASSWORD),
-        May.NOBODY_ELSE,
-    ),
-    EnablePostOffice: (
-        lambda po: EnablePostOffice(postoffice=po, enabled=False),
-        May.NOBODY_ELSE,
-    ),
-    DeletePostOffice: (lambda po: DeletePostOffice(postoffice=po), May.NOBODY_ELSE),
-    ListPostOffices: (lambda po: ListPostOffices(), May.NOBODY_ELSE),
-    ShowPostOffice: (lambda po: ShowPostOffice(postoffice=po), May.OWN_ADMIN),
-    # the manual (§6.13) advises against letting admins change domains
-    CreateDomain: (
-        lambda po: CreateDomain(domain=f"{po}-two.test", postoffice=po),
-        May.NOBODY_ELSE,
-    ),
-    EnableDomain: (
-        lambda po: EnableDomain(domain=f"{po}.test", enabled=False),
-        May.NOBODY_ELSE,
-    ),
-    DeleteDomain: (lambda po: DeleteDomain(domain=f"{po}.test"), May.NOBODY_ELSE),
-    ListDomains: (lambda po: ListDomains(postoffice=po), May.OWN_ADMIN),
-    CreateMailbox: (
-        lambda po: CreateMailbox(mailbox=f"new@{po}", password=PASSWORD),
-        May.OWN_ADMIN,
-    ),
-    SetMailboxPassword: (
-        lambda po: SetMailboxPassword(mailbox=f"{USER[po]}@{po}", password=PASSWORD),
-        May.OWN_ADMIN,
-    ),
-    EnableMailbox: (
-        lambda po: EnableMailbox(mailbox=f"{USER[po]}@{po}", enabled=False),
-        May.OWN_ADMIN,
-    ),
-    DeleteMailbox: (lambda po: DeleteMailbox(mailbox=f"{USER[po]}@{po}"), May.OWN_ADMIN),
-    ShowMailbox: (lambda po: ShowMailbox(mailbox=f"{USER[po]}@{po}"), May.OWN_ADMIN),
-    ListMailboxes: (lambda po: ListMailboxes(postoffice=po), May.OWN_ADMIN),
-    CreateAddress: (
-        lambda po: CreateAddress(address=f"new@{po}.test", mailbox=f"{USER[po]}@{po}"),
-        May.OWN_ADMIN,
-    ),
-    DeleteAddress: (
-        lambda po: DeleteAddress(address=f"{USER[po]}@{po}.test", postoffice=po),
-        May.OWN_ADMIN,
-    ),
-    ListAddresses: (lambda po: ListAddresses(postoffice=po), May.OWN_ADMIN),
-    CreateOperator: (
-        lambda po: CreateOperator(operator="olga", password=PASSWORD),
-        May.NOBODY_ELSE,
-    ),
-    SetOperatorPassword: (
-        lambda po: SetOperatorPassword(operator="olga", password=PASSWORD),
-        May.NOBODY_ELSE,
-    ),
-    DeleteOperator: (lambda po: DeleteOperator(operator="olga"), May.NOBODY_ELSE),
-    ListOperators: (lambda po: ListOperators(), May.NOBODY_ELSE),
-    ListSettings: (lambda po: ListSettings(), May.NOBODY_ELSE),
-    GetSetting: (lambda po: GetSetting(setting="smtp.port"), May.NOBODY_ELSE),
-    ChangeSetting: (
-        lambda po: ChangeSetting(setting="smtp.port", value="26"),
-        May.NOBODY_ELSE,
-    ),
-    ListQueue: (lambda po: ListQueue(), May.NOBODY_ELSE),
-    CountQueue: (lambda po: CountQueue(), May.NOBODY_ELSE),
-    ShowQueued: (lambda po: ShowQueued(message=MESSAGE), May.NOBODY_ELSE),
-    HoldMessage: (lambda po: HoldMessage(message=MESSAGE), May.NOBODY_ELSE),
-    ReleaseMessage: (lambda po: ReleaseMessage(message=MESSAGE), May.NOBODY_ELSE),
-    RetryMessages: (lambda po: RetryMessages(), May.NOBODY_ELSE),
-    RemoveMessage: (lambda po: RemoveMessage(message=MESSAGE), May.NOBODY_ELSE),
-    ListBadMail: (lambda po: ListBadMail(), May.NOBODY_ELSE),
-    ShowBadMail: (lambda po: ShowBadMail(copy=COPY), May.NOBODY_ELSE),
-    ReadBadMail: (lambda po: ReadBadMail(copy=COPY), May.NOBODY_ELSE),
-    RequeueBadMail: (lambda po: RequeueBadMail(copy=COPY), May.NOBODY_ELSE),
-    DeleteBadMail: (lambda po: DeleteBadMail(copy=COPY), May.NOBODY_ELSE),
-    TraceMessage: (lambda po: TraceMessage(message=MESSAGE), May.NOBODY_ELSE),
-    SearchMessages: (lambda po: SearchMessages(address=f"{po}.test"), May.NOBODY_ELSE),
-    ExplainDelivery: (
-        lambda po: ExplainDelivery(
-            reverse_path="", recipient=f"{USER[po]}@{po}.test", client="192.0.2.1"
-        ),
-        May.NOBODY_ELSE,
-    ),
-    SendMessage: (
-        lambda po: SendMessage(
-            sender=f"a@{po}.test", recipients=(f"b@{po}.test",), subject="s", text="t"
-        ),
-        May.NOBODY_ELSE,
-    ),
-    ListRevisions: (lambda po: ListRevisions(), May.NOBODY_ELSE),
-    ListAudit: (lambda po: ListAudit(), May.NOBODY_ELSE),
-    FindLogs: (lambda po: FindLogs(service="SMTP", kind="debug"), May.NOBODY_ELSE),
-    ListServices: (lambda po: ListServices(), May.NOBODY_ELSE),
-    ReadMetrics: (lambda po: ReadMetrics(), May.NOBODY_ELSE),
-    PlanUpgrade: (lambda po: PlanUpgrade(), May.NOBODY_ELSE),
-    UpgradeDatabases: (lambda po: UpgradeDatabases(), May.NOBODY_ELSE),
-}
-ACTORS = {
-    "operator": Actor(ActorKind.OPERATOR, "anna"),
-    "service": Actor(ActorKind.SERVICE, "mta"),
-    "admin": Actor(ActorKind.ADMIN, "ADMIN@alpha", "alpha"),
-    "admin written otherwise": Actor(ActorKind.ADMIN, "ADMIN@ALPHA", "ALPHA"),
-    "admin of nothing": Actor(ActorKind.ADMIN, "ADMIN@", ""),
-    "mailbox": Actor(ActorKind.MAILBOX, "alice@alpha", "alpha"),
-}
-
-
-def concrete(kind: type[Any]) -> set[type[Any]]:
-    """Find the operations that can be asked for: those with a name of their own."""
-    return {
-        found
-        for each in kind.__subclasses__()
-        for found in ({each} if "name" in vars(each) else set()) | concrete(each)
-    }
-
-
-def every_operation() -> set[type[Operation]]:
-    for module in pkgutil.iter_modules(appliance.operations.__path__, "appliance.operations."):
-        importlib.import_module(module.name)
-    # a dataclass with slots is a second class; the first one is not what its module shows
-    return {
-        each
-        for each in concrete(Operation)
-        if getattr(sys.modules[each.__module__], each.__name__, None) is each
-    }
 
 
 def test_the_table_says_of_every_operation_who_may_do_it() -> None:
@@ -237,20 +47,13 @@ def carry_out(town: Town, operation: Operation, actor: Actor) -> None:
         town.do(operation, actor)
 
 
-def expected(who: str, may: May, postoffice: str) -> bool:
-    if ACTORS[who].kind in (ActorKind.OPERATOR, ActorKind.SERVICE):
-        return True
-    is_own = ACTORS[who].postoffice.casefold() == postoffice
-    return ACTORS[who].kind is ActorKind.ADMIN and may is May.OWN_ADMIN and is_own
-
-
 @pytest.mark.parametrize("postoffice", ["alpha", "beta"], ids=["own", "foreign"])
 @pytest.mark.parametrize("who", list(ACTORS))
 def test_actor_may_do_what_the_table_says_and_nothing_else(
     town: Town, who: str, postoffice: str
 ) -> None:
     wrong: list[str] = []
-    for make, may in WHO.values():
+    for kind, (make, _) in WHO.items():
         operation = make(postoffice)
         version = town.house.directory.version()
         try:
@@ -262,9 +65,11 @@ def test_actor_may_do_what_the_table_says_and_nothing_else(
             assert (audit.outcome, audit.operation) == ("refused", operation.name)
             assert audit.actor == str(ACTORS[who])
             assert town.house.directory.version() == version
-        except OperationError:  # allowed, and not possible: what it is about is not there
+        except OperationError as error:  # allowed, and not possible: what it is about is not there
             allowed = True
-        if allowed != expected(who, may, postoffice):
+            if error.field and error.field not in kind.__dataclass_fields__:  # type: ignore[attr-defined] # all are dataclasses
+                wrong.append(f"{operation.name} names a field {error.field}, which it has not")
+        if allowed != expected(ACTORS[who], kind, postoffice):
             wrong.append(f"{operation.name} by {who} of {postoffice}: {allowed=}")
     assert wrong == []
 
@@ -307,3 +112,24 @@ def test_admin_reaches_nothing_of_others_by_naming_the_own_post_office(
     with pytest.raises(OperationError):
         carry_out(town, operation, ACTORS["admin"])
     assert town.house.directory.addresses() == before
+
+
+def test_admin_may_change_the_own_password_by_the_old_one_and_nobody_elses(town: Town) -> None:
+    admin = ACTORS["admin"]
+    town.do(ChangeOwnPassword(mailbox="admin@alpha", old=PASSWORD, new="another horse"), admin)
+    with pytest.raises(Refused, match=r"self on alice@alpha"):
+        town.do(ChangeOwnPassword(mailbox="alice@alpha", old=PASSWORD, new=PASSWORD), admin)
+
+
+def test_operator_named_like_a_post_office_is_not_its_admins(town: Town) -> None:
+    town.do(CreateOperator(operator="alpha", password=PASSWORD))
+    for operation in (ListSessions(login="alpha"), EndSessions(login="alpha")):
+        with pytest.raises(Refused, match=r"session on alpha"):
+            carry_out(town, operation, ACTORS["admin"])
+
+
+def test_nobody_is_taken_for_somebody_else_by_a_name_that_is_nearly_theirs(town: Town) -> None:
+    with pytest.raises(Refused):
+        town.ask(ListSessions(login="alice@alpha"), Actor(ActorKind.MAILBOX, "alice@alph", "alpha"))
+    with pytest.raises(Refused):
+        town.ask(ListSessions(login=""), ACTORS["admin of nothing"])

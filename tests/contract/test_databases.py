@@ -14,6 +14,7 @@ from appliance.operations.house import SCHEMAS, House
 
 PLACES = {
     "directory": "config/directory.db",
+    "sessions": "config/sessions.db",
     "queue": "queues/queue.db",
     "journey": "queues/journey.db",
     "state": "run/state.db",
@@ -22,7 +23,7 @@ PLACES = {
 
 def test_each_role_has_a_database_of_its_own_opened_once(house: House) -> None:
     found = {role: house.databases.get(role) for role in PLACES}
-    assert len({id(database) for database in found.values()}) == 4
+    assert len({id(database) for database in found.values()}) == len(PLACES)
     for role, database in found.items():
         assert house.databases.get(role) is database
         assert database.name == role

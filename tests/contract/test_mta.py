@@ -12,20 +12,22 @@ from appliance.agents.mta.agent import MtaAgent
 from appliance.connectors.postoffice.deliver import deliver
 from appliance.database.content import INLINE_MAX, Content
 from appliance.database.errors import StoreBusy
+from appliance.journey.event import Kind
 from appliance.mail.address import Address
 from appliance.operations.domains import EnableDomain
 from appliance.operations.house import House
 from appliance.operations.mailboxes import EnableMailbox
 from appliance.operations.postoffices import EnablePostOffice
+from appliance.operations.queue import BounceMessage, HoldMessage, ReleaseMessage
 from appliance.queue import badmail, tables
 from appliance.queue.desk import Desk, QueuedRecipient
-from appliance.queue.entry import Claimed
+from appliance.queue.entry import Claimed, Connector, Origin, Rescheduled
 from appliance.runtime.logs import Logs
 from appliance.settings import retry
 from appliance.store.message import Delivery
 from tests.support.clock import SetClock
 from tests.support.letters import mails
-from tests.support.town import MESSAGE, Town, claim_all, submit
+from tests.support.town import MESSAGE, Town, claim_all, envelope, submit
 from tests.support.waiting import until
 
 LARGE = MESSAGE + b"filler\r\n" * (INLINE_MAX // 8)
@@ -263,4 +265,80 @@ def test_a_file_that_cant_be_read_is_told_of_all_the_same(town: Town, agent: Mta
     work(agent)
     (waits,) = recipients(house, entry_id)
     assert (waits.state, waits.attempts) == ("deferred", 1)
+    assert len(notices(house)) == 1
+
+
+# ── returned by an operator ──────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the agent look at every turn for what is to be returned, not each second."""
+    monkeypatch.setattr("appliance.agents.mta.agent._POLL_S", 0.0)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_message_an_operator_returns_goes_back_with_why_it_waited(
+    town: Town, agent: MtaAgent
+) -> None:
+    house = town.house
+    town.do(EnableMailbox(mailbox="alice@alpha", enabled=False))
+    entry_id = submit(house, "somebody@elsewhere.test", "other@elsewhere.test")
+    work(agent)
+    (first, second) = claim_all(house, Connector.SMTP)
+    status = "mx.elsewhere.test: 451 4.7.1 Greylisted"
+    house.queue.mark([Rescheduled(first, house.clock.now_us() + 1, status)], durable=True)
+    house.queue.lease([second], keep=False)
+    assert town.do(BounceMessage(message=entry_id)) == 2
+    work(agent)
+    assert recipients(house, entry_id) == ()
+    (notice,) = notices(house)
+    assert notice.count("Action: failed") == 2
+    assert notice.count("Status: 5.0.0") == 2
+    assert "An operator of this server has returned the message" in notice
+    assert f"The last problem: {status}" in " ".join(notice.split())
+    kinds = [event.kind for event in house.journey.of(entry_id)]
+    assert kinds.count(Kind.RETURNED) == 1
+    assert kinds.count(Kind.FAILED) == 2
+
+
+@pytest.mark.usefixtures("at_once")
+def test_message_with_nobody_to_return_it_to_lies_in_bad_mail(town: Town, agent: MtaAgent) -> None:
+    # RFC 5321 §4.5.5
+    house = town.house
+    content = house.queue.content()
+    content.write(MESSAGE)
+    null = envelope("somebody@elsewhere.test", reverse_path="")
+    entry_id = house.queue.submit(null, content, Origin(kind="SMTP"))
+    work(agent)
+    town.do(HoldMessage(message=entry_id))
+    assert town.do(BounceMessage(message=entry_id)) == 1
+    work(agent)
+    assert recipients(house, entry_id) == ()
+    assert notices(house) == []
+    assert [copy.name for copy in badmail.find(house.badmail)] == [f"{entry_id}.0"]
+
+
+@pytest.mark.usefixtures("at_once")
+def test_message_that_can_not_be_returned_is_held_and_stops_nobody(
+    town: Town, agent: MtaAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = town.house
+    entry_id = submit(house, "somebody@elsewhere.test")
+    work(agent)
+
+    def broken(*_: object) -> None:
+        raise ValueError("nobody foresaw this")
+
+    monkeypatch.setattr("appliance.agents.mta.giving_back.failures", broken)
+    town.do(BounceMessage(message=entry_id))
+    other = submit(house, ALICE)
+    work(agent)
+    assert recipients(house, other) == ()
+    assert [each.state for each in recipients(house, entry_id)] == ["held"]
+    monkeypatch.undo()
+    town.do(ReleaseMessage(message=entry_id))  # what was decided stays decided
+    agent._give_back_at = 0.0  # noqa: SLF001 - a second later
+    work(agent)
+    assert recipients(house, entry_id) == ()
     assert len(notices(house)) == 1

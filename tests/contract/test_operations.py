@@ -23,6 +23,7 @@ from appliance.operations.house import House
 from appliance.operations.mailboxes import (
     CreateMailbox,
     DeleteMailbox,
+    EditMailbox,
     EnableMailbox,
     ListMailboxes,
     SetMailboxPassword,
@@ -34,6 +35,7 @@ from appliance.operations.operation import (
     Clash,
     Invalid,
     NotFound,
+    OperationError,
     Question,
     perform,
 )
@@ -274,6 +276,105 @@ def test_bad_password_is_refused_for_every_account(town: Town, password: str) ->
     for change in changes:
         with pytest.raises(Invalid, match="password"):
             town.do(change)
+
+
+def test_mailbox_is_made_with_its_owners_name_and_a_quota(town: Town) -> None:
+    made = town.do(
+        CreateMailbox(
+            mailbox="carol@alpha", password=PASSWORD, full_name="  Carol Ćosić ", quota_kb=2048
+        )
+    )
+    assert (made.full_name, made.quota_kb) == ("Carol Ćosić", 2048)
+    assert town.house.directory.mailbox("carol@alpha") == made
+    assert made in town.ask(ListMailboxes(postoffice="alpha"))
+
+
+def test_edited_mailbox_is_revised_by_what_is_different(town: Town) -> None:
+    edited = town.do(EditMailbox(mailbox="Alice@ALPHA", full_name="Alice Arden", quota_kb=0))
+    assert edited == town.house.directory.mailbox("alice@alpha")
+    assert edited.full_name == "Alice Arden"
+    (revision,) = town.ask(ListRevisions(most=1))
+    assert (revision.operation, revision.object) == ("mailbox.edit", "mailbox alice@alpha")
+    assert json.loads(revision.before) == {"full_name": ""}
+    assert json.loads(revision.after) == {"full_name": "Alice Arden"}
+    town.do(EditMailbox(mailbox="alice@alpha", role=Role.ADMIN, quota_kb=10))
+    (revision,) = town.ask(ListRevisions(most=1))
+    assert json.loads(revision.before) == {"role": "USER", "quota_kb": 0}
+    assert json.loads(revision.after) == {"role": "ADMIN", "quota_kb": 10}
+    version = town.house.directory.version()
+    assert town.do(EditMailbox(mailbox="alice@alpha", role=Role.ADMIN)) == (
+        town.house.directory.mailbox("alice@alpha")
+    )
+    assert town.house.directory.version() == version  # nothing was different
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"full_name": "x" * 101}, "full_name"),
+        ({"full_name": "two\nlines"}, "full_name"),
+        ({"full_name": "a\0b"}, "full_name"),
+        ({"full_name": "\udcff"}, "full_name"),
+        ({"quota_kb": -1}, "quota_kb"),
+        ({"quota_kb": 1 << 41}, "quota_kb"),
+    ],
+)
+def test_what_a_mailbox_cannot_be_is_refused_where_it_is_wrong(
+    town: Town, values: dict[str, Any], field: str
+) -> None:
+    for change in (
+        EditMailbox(mailbox="alice@alpha", **values),
+        CreateMailbox(mailbox="carol@alpha", password=PASSWORD, **values),
+    ):
+        with pytest.raises(Invalid) as refused:
+            town.do(change)
+        assert refused.value.field == field
+    assert town.house.directory.mailbox("carol@alpha") is None
+
+
+def test_admin_mailbox_of_a_post_office_stays_its_admin(town: Town) -> None:
+    with pytest.raises(Invalid, match="stays an ADMIN") as refused:
+        town.do(EditMailbox(mailbox="admin@alpha", role=Role.USER, full_name="The Boss"))
+    assert refused.value.field == "role"
+    town.do(EditMailbox(mailbox="admin@alpha", role=Role.ADMIN, full_name="The Boss"))
+    town.do(CreateMailbox(mailbox="second@alpha", password=PASSWORD, role=Role.ADMIN))
+    town.do(EditMailbox(mailbox="second@alpha", role=Role.USER))
+
+
+def test_error_names_the_field_it_is_about(town: Town) -> None:
+    town.do(CreateOperator(operator="olga", password=PASSWORD))
+    wrong: tuple[tuple[Change[Any], str], ...] = (
+        (CreatePostOffice(postoffice="a b", password=PASSWORD), "postoffice"),
+        (CreatePostOffice(postoffice="alpha", password=PASSWORD), "postoffice"),
+        (CreatePostOffice(postoffice="gamma", password="short"), "password"),
+        (CreateDomain(domain="nodot", postoffice="alpha"), "domain"),
+        (CreateDomain(domain="a..b", postoffice="alpha"), "domain"),
+        (CreateDomain(domain="beta.test", postoffice="alpha"), "domain"),
+        (CreateDomain(domain="new.test", postoffice="nowhere"), "postoffice"),
+        (CreateMailbox(mailbox="carol", password=PASSWORD), "mailbox"),
+        (CreateMailbox(mailbox="ca rol@alpha", password=PASSWORD), "mailbox"),
+        (CreateMailbox(mailbox="alice@alpha", password=PASSWORD), "mailbox"),
+        (CreateMailbox(mailbox="carol@nowhere", password=PASSWORD), "mailbox"),
+        (CreateMailbox(mailbox="carol@alpha", password="short"), "password"),
+        (SetMailboxPassword(mailbox="nobody@alpha", password=PASSWORD), "mailbox"),
+        (CreateAddress(address="no address", mailbox="alice@alpha"), "address"),
+        (CreateAddress(address="alice@alpha.test", mailbox="alice@alpha"), "address"),
+        (CreateAddress(address="x@beta.test", mailbox="alice@alpha"), "address"),
+        (CreateAddress(address="x@alpha.test", mailbox="nobody@alpha"), "mailbox"),
+        (CreateOperator(operator="a b", password=PASSWORD), "operator"),
+        (CreateOperator(operator="olga", password=PASSWORD), "operator"),
+        (CreateOperator(operator="eve", password="short"), "password"),
+        (SetOperatorPassword(operator="nobody", password=PASSWORD), "operator"),
+        (ChangeSetting(setting="smtp.nothing", value="1"), "setting"),
+        (ChangeSetting(setting="smtp.max_recipients", value="many"), "value"),
+        (ChangeSetting(setting="smtp.max_recipients", value="3", node="one"), "node"),
+        (ChangeSetting(setting="auth.default_postoffice", value="nowhere"), "value"),
+        (ChangeSetting(setting="tls.certificate_file", value="relative"), "value"),
+    )
+    for change, field in wrong:
+        with pytest.raises(OperationError) as refused:
+            town.do(change)
+        assert refused.value.field == field, change
 
 
 # ── addresses (manual §5.6) ──────────────────────────────────────────────────────────────────────

@@ -7,8 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from appliance.database.content import INLINE_MAX
+from appliance.database.statement import Statement
 from appliance.operations.house import House
-from appliance.queue.desk import Desk, QueueCount
+from appliance.queue import desk as desk_module
+from appliance.queue.desk import Desk, DestinationCount, QueueCount, QueueLook
 from appliance.queue.entry import Claimed, Connector, Finished, Rescheduled, Routed, State
 from appliance.runtime.clock import MICROSECONDS
 from tests.support.clock import SetClock
@@ -57,6 +59,10 @@ def retry_all(house: House, claimed: Claimed) -> None:
     Desk(house.queue).retry(None, house.clock.now_us())
 
 
+def give_back(house: House, claimed: Claimed) -> None:
+    Desk(house.queue).give_back(claimed.entry_id, house.clock.now_us())
+
+
 TO_STATE: dict[State, tuple[Step, ...]] = {
     State.PENDING: (),
     State.DEFERRED: (mark_rescheduled,),
@@ -71,6 +77,7 @@ STEPS: list[tuple[State, Step, State, bool]] = [
     (State.PENDING, mark_done, State.DONE, False),
     (State.PENDING, mark_failed, State.FAILED, False),
     (State.PENDING, hold, State.HELD, False),
+    (State.PENDING, give_back, State.PENDING, True),
     (State.PENDING, release, State.PENDING, True),
     (State.PENDING, retry, State.PENDING, True),
     (State.PENDING, retry_all, State.PENDING, True),
@@ -79,6 +86,7 @@ STEPS: list[tuple[State, Step, State, bool]] = [
     (State.DEFERRED, mark_done, State.DONE, False),
     (State.DEFERRED, mark_failed, State.FAILED, False),
     (State.DEFERRED, hold, State.HELD, False),
+    (State.DEFERRED, give_back, State.PENDING, True),
     (State.DEFERRED, release, State.DEFERRED, False),
     (State.DEFERRED, retry, State.DEFERRED, True),
     (State.DEFERRED, retry_all, State.DEFERRED, True),
@@ -88,6 +96,7 @@ STEPS: list[tuple[State, Step, State, bool]] = [
     (State.HELD, mark_done, State.DONE, False),
     (State.HELD, mark_failed, State.FAILED, False),
     (State.HELD, hold, State.HELD, False),
+    (State.HELD, give_back, State.PENDING, True),
     (State.HELD, release, State.PENDING, True),
     (State.HELD, retry, State.HELD, False),
     (State.HELD, retry_all, State.HELD, False),
@@ -95,12 +104,14 @@ STEPS: list[tuple[State, Step, State, bool]] = [
     (State.DONE, mark_rescheduled, State.DONE, False),
     (State.DONE, mark_routed, State.DONE, False),
     (State.DONE, hold, State.DONE, False),
+    (State.DONE, give_back, State.DONE, False),
     (State.DONE, release, State.DONE, False),
     (State.DONE, retry, State.DONE, False),
     (State.DONE, retry_all, State.DONE, False),
     (State.FAILED, mark_rescheduled, State.FAILED, False),
     (State.FAILED, mark_routed, State.FAILED, False),
     (State.FAILED, hold, State.FAILED, False),
+    (State.FAILED, give_back, State.FAILED, False),
     (State.FAILED, release, State.FAILED, False),
     (State.FAILED, retry, State.FAILED, False),
     (State.FAILED, retry_all, State.FAILED, False),
@@ -134,7 +145,7 @@ def test_step_leads_from_state_to_state(
     assert message is not None
     assert message.recipients[0].state == end
     house.queue.lease([first], keep=False)
-    found = claim_all(house) + claim_all(house, Connector.SMTP)
+    found = [each for connector in Connector for each in claim_all(house, connector)]
     assert (0 in [each.number for each in found]) == due
 
 
@@ -161,7 +172,21 @@ def test_hold_release_and_retry_say_how_many_recipients(
     assert desk.retry(message_id, clock.now_us()) == 2
 
 
-@pytest.mark.parametrize("name", ["hold", "release", "retry", "remove"])
+@pytest.mark.parametrize("later", [mark_routed, mark_rescheduled])
+def test_what_an_operator_gives_back_goes_nowhere_else(
+    house: House, desk: Desk, later: Step
+) -> None:
+    # a worker that had it in hand can't route or defer it any more
+    message_id = submit(house, "a@b.test", "c@b.test")
+    claimed = claim_all(house)
+    assert desk.give_back(message_id, house.clock.now_us()) == 2
+    house.queue.lease(claimed, keep=False)
+    later(house, claimed[0])
+    assert claim_all(house) == claim_all(house, Connector.SMTP) == []
+    assert len(claim_all(house, Connector.RETURN)) == 2
+
+
+@pytest.mark.parametrize("name", ["hold", "release", "retry", "give_back", "remove"])
 def test_unknown_message_is_touched_by_nothing(house: House, desk: Desk, name: str) -> None:
     submit(house, "a@b.test")
     arguments = ("0" * 16,) if name in ("hold", "remove") else ("0" * 16, 1)
@@ -242,6 +267,107 @@ def test_messages_are_chosen_by_state_and_destination(house: House, desk: Desk) 
     assert {each.id for each in desk.messages(state="pending", domain="b.test")} == {routed}
     assert desk.messages(state="held", domain="b.test") == []
     assert desk.messages(state="deferred") == []
+
+
+def test_chosen_messages_come_in_pages_too(house: House, desk: Desk, clock: SetClock) -> None:
+    ids = []
+    for number in range(7):
+        ids.append(submit(house, "a@b.test", "c@b.test"))
+        clock.advance(0.01)
+        if number % 2:
+            submit(house, "x@y.test")
+        clock.advance(0.01)
+    for claimed in claim_all(house):
+        if claimed.recipient.address.domain == "b.test":
+            mark_routed(house, claimed)
+    for each in ids:
+        desk.hold(each)
+    for state, domain in (("", "b.test"), ("held", ""), ("held", "b.test")):
+        pages: list[list[str]] = []
+        after = ""
+        while page := desk.messages(state=state, domain=domain, most=3, after=after):
+            pages.append([message.id for message in page])
+            after = page[-1].id
+        assert pages == [ids[:3], ids[3:6], ids[6:]]
+
+
+# ── destinations ─────────────────────────────────────────────────────────────────────────────────
+
+
+def route(house: House, claimed: Claimed) -> None:
+    house.queue.mark(
+        [Routed(claimed, Connector.SMTP, claimed.recipient.address.domain)], durable=True
+    )
+
+
+def test_destinations_tell_how_much_waits_for_how_long_and_why(
+    house: House, desk: Desk, clock: SetClock
+) -> None:
+    assert desk.destinations() == []
+    began = clock.now_us()
+    submit(house, "a@slow.test")
+    clock.advance(60)
+    submit(house, "a@busy.test", "b@busy.test", "c@busy.test", "d@held.test")
+    for claimed in claim_all(house):
+        route(house, claimed)
+    slow, *_, last = claim_all(house, Connector.SMTP)
+    assert (str(slow.recipient.address), str(last.recipient.address)) == (
+        *("a@slow.test", "d@held.test"),
+    )
+    mark_rescheduled(house, slow)
+    later = clock.now_us() + LATER_S * MICROSECONDS
+    busy = DestinationCount("busy.test", 3, began + 60 * MICROSECONDS, clock.now_us(), "")
+    late = DestinationCount("slow.test", 1, began, later, "451 later")
+    held = DestinationCount("held.test", 1, began + 60 * MICROSECONDS, clock.now_us(), "")
+    assert desk.destinations() == [busy, held, late]
+    assert desk.destinations(oldest_first=True) == [late, busy, held]
+    assert desk.destinations(most=1) == [busy]
+    desk.hold(last.entry_id)
+    assert desk.destinations() == [late]
+
+
+def test_look_tells_of_the_whole_queue(house: House, desk: Desk, clock: SetClock) -> None:
+    assert desk.look() == QueueLook(0, 0, 0, 0)
+    began = clock.now_us()
+    held = submit(house, "a@b.test", "b@b.test")
+    clock.advance(5)
+    submit(house, "a@b.test", "c@b.test", "d@b.test")
+    desk.hold(held)
+    first = min(claim_all(house), key=lambda each: each.number)
+    mark_routed(house, first)
+    assert desk.look() == QueueLook(
+        waiting=3, held=2, oldest_at=began, unrouted_due_at=clock.now_us()
+    )
+
+
+DESK = vars(desk_module)
+CHOSEN = {"state": "", "domain": "", "most": 9, "after": ""}
+QUERIES: list[tuple[Statement, str]] = [
+    (Statement(DESK["_chosen"](**{**CHOSEN, "domain": "b.test"})), "destination"),
+    (Statement(DESK["_chosen"](**{**CHOSEN, "state": "held"})), "held"),
+    (DESK["_MOST_FIRST"], "due"),
+    (DESK["_OLDEST_FIRST"], "due"),
+    (DESK["_HELD"], "held"),
+    (DESK["_WAITING"], "due"),
+    (DESK["_DUE_FIRST"], "due"),
+]
+
+
+@pytest.mark.parametrize(("query", "index"), QUERIES)
+def test_few_of_a_long_queue_are_found_by_an_index(
+    open_house: Callable[[], House], query: Statement, index: str
+) -> None:
+    # what costs a walk through the whole queue is not asked for by a page
+    database = open_house().queue.database
+    if database.dialect != "sqlite":
+        return  # of an empty table PostgreSQL reads all, whatever there is
+    text = query.on("sqlite")
+    with database.reader() as connection:
+        params = {"most": 9, **text.fixed}
+        connection.raw_cursor().execute(f"EXPLAIN QUERY PLAN {text.text}", params)
+        plan = [row[3] for row in connection.raw_cursor().fetchall()]
+    assert any(f"INDEX queue_recipients_{index}" in line for line in plan), plan
+    assert not any(line == "SCAN queue_recipients" for line in plan), plan
 
 
 def test_counts_tell_how_many_are_where_and_when_the_next_is_due(

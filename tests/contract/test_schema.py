@@ -217,3 +217,23 @@ def test_tables_hold_integers_text_and_octets_only(schema: Schema) -> None:
         for column in table.columns
     }
     assert kinds <= {int, str, bytes}
+
+
+@pytest.mark.parametrize("schema", ["directory"], indirect=True)
+def test_mailboxes_of_an_earlier_version_have_no_name_no_quota_and_no_login(
+    make_database: MakeDatabase, schema: Schema
+) -> None:
+    database = make_database()
+    migrate.upgrade(database, schema, to="directory0001")
+    database.transact(
+        lambda transaction: transaction.script(
+            "INSERT INTO mailboxes (postoffice_id, name, name_key, role, enabled, password_hash, "
+            "created_at, deleted_at) VALUES (1, 'Alice', 'alice', 'USER', 1, 'hash', 7, 0)"
+        )
+    )
+    migrate.upgrade(database, schema)
+    ensure(database, schema)
+    found = ask(
+        database, "SELECT name, created_at, full_name, quota_kb, last_login_at FROM mailboxes"
+    )
+    assert found == [("Alice", 7, "", 0, 0)]

@@ -13,9 +13,17 @@ from sqlalchemy import select
 
 from appliance.directory import tables
 from appliance.operations.house import House
-from appliance.operations.mailboxes import CreateMailbox, SetMailboxPassword
+from appliance.operations.mailboxes import (
+    ChangeOwnPassword,
+    CreateMailbox,
+    SetMailboxPassword,
+)
 from appliance.operations.operation import Call, Change, OperationError, perform
-from appliance.operations.operators import CreateOperator, SetOperatorPassword
+from appliance.operations.operators import (
+    ChangeOwnOperatorPassword,
+    CreateOperator,
+    SetOperatorPassword,
+)
 from appliance.operations.postoffices import CreatePostOffice
 from appliance.operations.records import ListAudit, ListRevisions
 from appliance.operations.settings import HIDDEN, ChangeSetting, GetSetting, ListSettings
@@ -48,6 +56,10 @@ REFUSED: list[Change[Any]] = [
     ChangeSetting(setting="smarthost.password", value=SECRET * 1000),
     ChangeSetting(setting="smarthost.password", value=SECRET, node="one"),
     ChangeSetting(setting="smarthost.pasword", value=SECRET),
+    ChangeOwnPassword(mailbox="alice@alpha", old=SECRET * 2, new=SECRET),
+    ChangeOwnPassword(mailbox="alice@alpha", old=SECRET, new=f"{SECRET}\n"),
+    ChangeOwnOperatorPassword(operator="olga", old=SECRET * 2, new=SECRET),
+    ChangeOwnOperatorPassword(operator="olga", old=SECRET, new=SECRET * 100),
 ]
 STRANGER = Actor(ActorKind.MAILBOX, "alice@alpha", "alpha")
 
@@ -68,7 +80,7 @@ def test_every_field_that_takes_a_secret_is_left_out_of_repr() -> None:
         assert SECRET not in str(change)
         assert dataclasses.is_dataclass(change)
         for field in dataclasses.fields(change):
-            if field.name in ("password", "value"):
+            if field.name in ("password", "value", "old", "new"):
                 assert not field.repr
 
 

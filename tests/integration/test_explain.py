@@ -10,14 +10,17 @@ from typing import Any
 import pytest
 
 from appliance.operations.domains import CreateDomain, EnableDomain
-from appliance.operations.mailboxes import EnableMailbox
+from appliance.operations.mailboxes import EditMailbox, EnableMailbox
 from appliance.operations.messages import ExplainDelivery
 from appliance.operations.postoffices import CreatePostOffice, EnablePostOffice
+from tests.integration.conftest import read_inbox
 from tests.support.serving import Box, Server
 from tests.support.waiting import until
 from tests.support.wire import Answer, Pop3, Smtp
 
 Inbox = Callable[..., list[bytes]]
+
+LINE = b"x" * 70 + b"\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class _World:
     suspended: Box
     elsewhere: Box
     paused: Box
+    full: Box
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +48,13 @@ def world(server: Server) -> _World:
         suspended=server.mailbox(),
         elsewhere=server.mailbox(postoffice="closed", domain="closed.test"),
         paused=server.mailbox(postoffice="rest", domain="rest.test"),
+        full=server.mailbox(),
     )
+    with Smtp(server.ports["smtp"]) as smtp:
+        smtp.ehlo()
+        assert smtp.message(b"Subject: big\r\n\r\n" + LINE * 30, found.full.address).code == 250
+    read_inbox(server, found.full)
+    server.perform(EditMailbox(mailbox=found.full.login, quota_kb=1))
     server.perform(EnableMailbox(mailbox=found.suspended.login, enabled=False))
     server.perform(EnableDomain(domain="closed.test", enabled=False))
     server.perform(EnablePostOffice(postoffice="rest", enabled=False))
@@ -70,6 +80,8 @@ _CASES = {
     "to a suspended mailbox": ("carol@example.org", "{suspended}", False, "recipient.disabled"),
     "to a disabled domain": ("a@b.org", "{elsewhere}", False, "recipient.domain-disabled"),
     "to a suspended post office": ("a@b.org", "{paused}", True, "recipient.domain-disabled"),
+    "to a full mailbox": ("carol@example.org", "{full}", False, "quota.full"),
+    "to a full mailbox, with a login": ("{sender}", "{full}", True, "quota.full"),
     "a stranger relays": ("carol@example.org", "dave@example.com", False, "relay.closed"),
     "a notice is relayed": ("", "dave@example.com", False, "relay.closed"),
     "claiming a hosted sender": ("{sender}", "dave@example.com", False, "relay.closed"),
@@ -86,7 +98,7 @@ def test_explain_agrees_with_what_the_server_then_does(
     sender, recipient, with_login, rule = _CASES[name]
     names = {
         each: getattr(world, each).address
-        for each in ("sender", "box", "suspended", "elsewhere", "paused")
+        for each in ("sender", "box", "suspended", "elsewhere", "paused", "full")
     }
     sender, recipient = sender.format(**names), recipient.format(**names)
     login = world.sender if with_login else None

@@ -17,6 +17,7 @@ import pytest
 from appliance.database.errors import CommitFailed
 from appliance.operations.addresses import CreateAddress
 from appliance.operations.domains import CreateDomain
+from appliance.operations.mailboxes import EditMailbox
 from appliance.operations.messages import SearchMessages
 from appliance.operations.postoffices import CreatePostOffice
 from appliance.upkeep import demo
@@ -24,7 +25,7 @@ from tests.integration.conftest import read_inbox
 from tests.support.inprocess import Services, services
 from tests.support.serving import Box, Server
 from tests.support.waiting import until
-from tests.support.wire import Answer, Smtp, Wire, plain
+from tests.support.wire import Answer, Pop3, Smtp, Wire, plain
 
 Inbox = Callable[..., list[bytes]]
 
@@ -296,6 +297,32 @@ def test_recipients_beyond_the_limit_are_for_another_message(strict: Server) -> 
         assert client.message(b"Subject: the fourth\r\n\r\n", boxes[3].address).code == 250
     for each in boxes:
         assert len(read_inbox(strict, each)) == 1
+
+
+def test_a_full_mailbox_has_senders_wait_until_there_is_room(
+    server: Server, box: Box, inbox: Inbox
+) -> None:
+    # RFC 3463 X.2.2; RFC 5321 §4.2.1: 4yz invites the client to come again
+    letter = b"Subject: big\r\n\r\n" + (b"x" * 70 + b"\r\n") * 30
+    other = server.mailbox()
+    server.perform(EditMailbox(mailbox=box.login, quota_kb=2))
+    with Smtp(server.ports["smtp"]) as client:
+        client.ehlo()
+        assert client.message(letter, box.address).code == 250  # there was room as it came
+        inbox(box)
+        client.do("MAIL FROM:<carol@example.org>")
+        answer = client.do(f"RCPT TO:<{box.address}>")
+        assert str(answer) == (f"452 4.2.2 The mailbox of <{box.address}> is full; try again later")
+        assert client.do(f"RCPT TO:<{other.address}>").code == 250  # the others' mail goes on
+        client.do("RSET")
+        with Pop3(server.ports["pop3"]) as reader:
+            reader.login(box.login, box.password)
+            assert reader.do("DELE 1").startswith("+OK")
+            assert reader.do("QUIT").startswith("+OK")
+        assert client.message(letter, box.address).code == 250
+        server.perform(EditMailbox(mailbox=box.login, quota_kb=0))
+        assert client.message(letter, box.address).code == 250
+    inbox(box, at_least=2)
 
 
 def test_a_client_that_makes_too_many_errors_is_hung_up_on(strict: Server) -> None:

@@ -21,6 +21,10 @@ PIECES = st.sampled_from(
         *(b"=?utf-8?q?", b"=?gb2312?B?", b"?="),
         *(b"EHLO a", b"MAIL FROM:", b"RCPT TO:", b"DATA", b"AUTH PLAIN "),
         *(b"USER a", b"PASS b", b"RETR 1", b"TOP 1 0"),
+        *(b"--b", b"--", b"Content-Type: ", b"multipart/mixed; boundary=b", b"message/rfc822"),
+        *(b"; filename*0*=utf-8''", b"; charset=", b"base64", b"%C3%BC", b"=C3=BC="),
+        *(b"<p>", b"</p>", b"<table>", b"<td>", b"<b>", b"<svg>", b"<style>", b"<!--", b"-->"),
+        *(b"<img src=", b"<a href='", b" style='", b"javascript:", b"cid:a", b"url(", b"&#106;"),
     ]
 )
 HOSTILE = st.one_of(

@@ -34,7 +34,7 @@ from tests.support.waiting import until
 R = TypeVar("R")
 
 POSTHOUSE = Path(sys.executable).with_name("posthouse")
-SERVICES = ("smtp", "mta", "sender", "pop3", "housekeeping")
+SERVICES = ("smtp", "mta", "sender", "pop3", "housekeeping", "httpmail", "web")
 
 _WELL_KNOWN = (25, 80, 110, 465, 587, 995, 8080)
 _CALL = Call(Actor(ActorKind.OPERATOR, "tests"), "tests")

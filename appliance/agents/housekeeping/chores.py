@@ -14,12 +14,14 @@ from appliance.database.statement import Statement, param
 from appliance.directory import tables
 from appliance.operations.house import House
 from appliance.queue.desk import Desk
+from appliance.queue.samples import Samples
 from appliance.runtime.clock import MICROSECONDS
-from appliance.settings import auth, journey, log
+from appliance.settings import auth, journey, log, trends, web
 
 _DAY_S = 86_400
 _ORPHAN_S = 3600  # a content file without a row may belong to a submit under way
 _DELIVERIES_S = 3600
+_FILINGS_S = _SUBMISSIONS_S = 7 * _DAY_S
 _DELIVERIES_BATCH = 5000
 
 _PURGE_MAILBOX = Statement(delete(tables.mailboxes).where(tables.mailboxes.c.id == param("id")))
@@ -28,7 +30,7 @@ _PURGE_POSTOFFICE = Statement(
 )
 _PURGE_REST = [
     Statement(delete(table).where(table.c.deleted_at > 0))
-    for table in (tables.addresses, tables.domains, tables.operators)
+    for table in (tables.addresses, tables.domains, tables.operators, tables.tokens)
 ]
 
 
@@ -58,6 +60,21 @@ def expire_journey(house: House) -> str:
     return f"{count} journey events forgotten" if count else ""
 
 
+def expire_trends(house: House) -> str:
+    """Forget samples older than `trends.days`."""
+    days = house.settings[trends.days]
+    samples = Samples(house.databases.get("journey"))
+    count = samples.expire(house.clock.now_us() - days * _DAY_S * MICROSECONDS)
+    return f"{count} samples forgotten" if count else ""
+
+
+def forget_submissions(house: House) -> str:
+    """Forget the keys that clients submitted messages under a week ago: nobody repeats those."""
+    before = house.clock.now_us() - _SUBMISSIONS_S * MICROSECONDS
+    count = house.queue.forget_submissions(before)
+    return f"{count} keys of submitted messages forgotten" if count else ""
+
+
 def expire_logs(house: House) -> str:
     """Remove log files older than `log.keep_days`."""
     limit_s = house.clock.now_us() / MICROSECONDS - house.settings[log.keep_days] * _DAY_S
@@ -71,6 +88,17 @@ def expire_throttle(house: House) -> str:
     """Forget failed logins that no longer count."""
     count = house.throttle.expire(older_than_s=house.settings[auth.pause])
     return f"{count} login throttles forgotten" if count else ""
+
+
+def expire_sessions(house: House) -> str:
+    """Forget sessions of the web that have run out."""
+    now, settings = house.clock.now_us(), house.settings
+    count = house.sessions.expire(
+        remembered_before=now - settings[web.remember_lifetime] * MICROSECONDS,
+        opened_before=now - settings[web.session_lifetime] * MICROSECONDS,
+        idle_before=now - settings[web.session_idle] * MICROSECONDS,
+    )
+    return f"{count} sessions forgotten" if count else ""
 
 
 def forget_deliveries(house: House) -> str:
@@ -97,6 +125,25 @@ def forget_deliveries(house: House) -> str:
     return f"{count} deliveries forgotten" if count else ""
 
 
+def forget_filings(house: House) -> str:
+    """Forget the keys that clients filed messages under a week ago: nobody repeats those."""
+    before = house.clock.now_us() - _FILINGS_S * MICROSECONDS
+    count = sum(
+        house.store.forget_filings(postoffice.id, before)
+        for postoffice in house.directory.postoffices()
+    )
+    return f"{count} keys of filed messages forgotten" if count else ""
+
+
+def remove_deleted_folders(house: House) -> str:
+    """Finish deleting mailboxes' folders where a crash cut it off."""
+    count = sum(
+        house.store.remove_deleted_folders(postoffice.id)
+        for postoffice in house.directory.postoffices()
+    )
+    return f"{count} deleted folders removed" if count else ""
+
+
 def sweep_contents(house: House) -> str:
     """Unlink content files that a crash left without a row."""
     count = 0
@@ -115,9 +162,14 @@ def sweep_contents(house: House) -> str:
 CHORES: tuple[Callable[[House], str], ...] = (
     remove_deleted,
     expire_journey,
+    expire_trends,
     expire_logs,
     expire_throttle,
+    expire_sessions,
     forget_deliveries,
+    forget_filings,
+    forget_submissions,
+    remove_deleted_folders,
     sweep_contents,
 )
 

@@ -13,8 +13,9 @@ import contextlib
 import signal
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
+from appliance.agents.mta import giving_back
 from appliance.connectors.postoffice.deliver import Delivered, deliver
 from appliance.connectors.returns import Failure, Returns
 from appliance.database.errors import DatabaseError
@@ -52,6 +53,7 @@ class MtaAgent:
         self._accepted: dict[str, Accepted] = {}
         self._unmarked_since = 0.0
         self._careful = 0
+        self._give_back_at = 0.0
 
     def work(self) -> bool:
         """Handle what is due, at most one batch; returns whether there was anything.
@@ -60,6 +62,7 @@ class MtaAgent:
         fails again is held for an operator: one broken message does not stop the others.
         """
         in_hand = {(mark.claimed.entry_id, mark.claimed.number) for mark in self._unmarked}
+        self._give_back(in_hand)
         most = 1 if self._careful else _BATCH
         claimed = self._house.queue.claim(Connector.UNROUTED, most, but=in_hand)
         if not claimed:
@@ -78,6 +81,24 @@ class MtaAgent:
             self._careful = max(0, self._careful - 1)
         return True
 
+    def _give_back(self, in_hand: Collection[tuple[str, int]]) -> None:
+        """Return to their senders, once a second, what an operator wants returned."""
+        if time.monotonic() < self._give_back_at:
+            return
+        self._give_back_at = time.monotonic() + _POLL_S
+        queue = self._house.queue
+        while claimed := queue.claim(Connector.RETURN, _BATCH, but=in_hand):
+            try:
+                self._returns.give_up(giving_back.failures(Desk(queue), claimed))
+            except DatabaseError:
+                self._let_go(claimed)
+                raise
+            except Exception:  # noqa: BLE001 - the agent's boundary, as in `work`
+                self._let_go(claimed)
+                self._logs.note("error", f"returning failed: {traceback.format_exc()}")
+                for each in claimed:
+                    self._hold(each)
+
     def _let_go(self, claimed: Sequence[Claimed]) -> None:
         """Let a batch that was not finished be claimed again at once, not when its lease ends."""
         in_hand = {id(mark.claimed) for mark in self._unmarked}
@@ -91,12 +112,15 @@ class MtaAgent:
             "error", f"a batch failed: {traceback.format_exc()}", message_id=first.entry_id
         )
         if self._careful:
-            Desk(self._house.queue).hold(first.entry_id)
-            self._logs.note(
-                "error", "held for an operator: it can't be handled", message_id=first.entry_id
-            )
+            self._hold(first)
         else:
             self._careful = _BATCH
+
+    def _hold(self, claimed: Claimed) -> None:
+        Desk(self._house.queue).hold(claimed.entry_id)
+        self._logs.note(
+            "error", "held for an operator: it can't be handled", message_id=claimed.entry_id
+        )
 
     def _handle(self, claimed: Sequence[Claimed]) -> None:
         self._accepted.update({each.entry_id: each.accepted for each in claimed})

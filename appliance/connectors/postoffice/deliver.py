@@ -17,7 +17,8 @@ from appliance.journey.reason import Outcome, Reason
 from appliance.mail.reply import Reply
 from appliance.operations.house import House
 from appliance.queue.entry import Claimed
-from appliance.store.message import ContentsMissing, Delivery
+from appliance.store.errors import ContentsMissing
+from appliance.store.message import Delivery
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ Failure: a database that can't be reached is 451 4.3.0; an unforeseen error too,
 from __future__ import annotations
 
 import time
-from collections import Counter
 from dataclasses import dataclass
 
 from appliance.connectors.smtp_in.adapter import Adapter, ConnectionGone
@@ -17,11 +16,12 @@ from appliance.database.errors import DatabaseError
 from appliance.journey.event import Event as JourneyEvent
 from appliance.journey.event import Kind, because
 from appliance.journey.reason import Outcome, Reason
+from appliance.mail.address import Address
 from appliance.mail.headers import received
 from appliance.mail.reply import Reply
 from appliance.operations.house import House
 from appliance.operations.login import Logins
-from appliance.operations.reception import judge_recipient
+from appliance.operations.reception import accepted_because, judge_recipient, judge_sender
 from appliance.protocol.smtp_data import DataReader
 from appliance.protocol.smtp_server import SmtpServer, fault_reply
 from appliance.protocol.smtp_server_events import (
@@ -123,7 +123,7 @@ class Conversation:
                 case MailRequested():
                     self._id = self._house.queue.new_id()
                     self._granted.clear()
-                    reply = Reply(250, "2.1.0", _OK)
+                    reply = self._judge_sender(event)
                 case RcptRequested():
                     reply = self._judge(event)
                 case DataRequested():
@@ -142,6 +142,15 @@ class Conversation:
         self._adapter.send(self.engine.answer(reply))
         self._log(event.verb, event.detail, self.engine.last_reply, octets)
 
+    def _judge_sender(self, event: MailRequested) -> Reply:
+        sender = event.command.reverse_path
+        reason = judge_sender(self._house, sender, login=self._logged_in)
+        if reason.accepted:
+            return Reply(250, "2.1.0", _OK)
+        self._refuse(reason, "", sender)
+        assert reason.reply is not None
+        return reason.reply
+
     def _judge(self, event: RcptRequested) -> Reply:
         reason = judge_recipient(
             self._house,
@@ -153,11 +162,11 @@ class Conversation:
         if reason.accepted:
             self._granted.append(reason)
         else:
-            self._refuse(reason, str(event.recipient.address))
+            self._refuse(reason, str(event.recipient.address), self.engine.reverse_path)
         assert reason.reply is not None
         return reason.reply
 
-    def _refuse(self, reason: Reason, recipient: str) -> None:
+    def _refuse(self, reason: Reason, recipient: str, sender: Address | None) -> None:
         """Write down a refusal: Debug log, metric, journey."""
         metrics.REFUSED.labels(reason.rule).inc()
         self._logs.note("info", reason.text, message_id=self._id, reason=reason.to_dict())
@@ -169,7 +178,7 @@ class Conversation:
                         at_us=self._house.clock.now_us(),
                         message_id=self._id,
                         kind=Kind.REFUSED,
-                        reverse_path=str(self.engine.reverse_path or ""),
+                        reverse_path=str(sender or ""),
                         recipient=recipient,
                         connector="SMTP",
                         text=reason.text,
@@ -229,7 +238,8 @@ class Conversation:
                 text=reply.text,
                 setting=smtp.max_message_kb.name if reply.code == 552 else "",
             )
-            self._refuse(reason, " ".join(str(each.address) for each in engine.recipients[:20]))
+            some = " ".join(str(each.address) for each in engine.recipients[:20])
+            self._refuse(reason, some, engine.reverse_path)
         else:
             reply = await self._submit(content)
         self._adapter.send(engine.data_finished(reply))
@@ -267,7 +277,7 @@ class Conversation:
                 content,
                 origin,
                 message_id=self._id,
-                reason=_accepted_because(self._granted).to_dict(),
+                reason=accepted_because(self._granted).to_dict(),
             )
         except (DatabaseError, OSError) as error:
             self._logs.note("error", f"the message was not accepted: {error}", message_id=self._id)
@@ -317,19 +327,6 @@ class Conversation:
                 login=self._logged_in,
             )
         )
-
-
-def _accepted_because(granted: list[Reason]) -> Reason:
-    """Fold the reasons for which the recipients were accepted into one."""
-    if len(granted) == 1:
-        return granted[0]
-    rules = Counter(reason.rule for reason in granted)
-    text = ", ".join(f"{count} by {rule}" for rule, count in rules.items())
-    return Reason(
-        rule="recipients.accepted",
-        outcome=Outcome.ACCEPT,
-        text=f"{len(granted)} recipients were accepted: {text}.",
-    )
 
 
 def _banner(template: str, local_domain: str, now_us: int) -> str:

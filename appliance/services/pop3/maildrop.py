@@ -13,7 +13,7 @@ from array import array
 from collections import OrderedDict
 from functools import cached_property
 
-from appliance.store.message import FolderStatus, Message
+from appliance.store.message import Folder, Message
 from appliance.store.store import Store
 
 _KEPT = 64
@@ -52,7 +52,7 @@ class Listings:
         self._store = store
         self._kept: OrderedDict[tuple[int, int], tuple[int, Listing]] = OrderedDict()
 
-    def get(self, postoffice_id: int, folder: FolderStatus) -> Listing:
+    def get(self, postoffice_id: int, folder: Folder) -> Listing:
         """Return a folder's listing as of its status."""
         key = (postoffice_id, folder.id)
         kept = self._kept.pop(key, None)
@@ -71,7 +71,7 @@ class InboxMaildrop:
     __slots__ = ("_folder", "_listings", "_loaded", "mailbox_id", "postoffice_id")
 
     def __init__(
-        self, postoffice_id: int, mailbox_id: int, folder: FolderStatus | None, listings: Listings
+        self, postoffice_id: int, mailbox_id: int, folder: Folder | None, listings: Listings
     ) -> None:
         """Take the Inbox's status at login; None when nothing was ever delivered."""
         self.postoffice_id = postoffice_id

@@ -1,7 +1,8 @@
-"""Post offices, domains, mailboxes, addresses and operators by the command line."""
+"""Post offices, domains, mailboxes, addresses, operators and tokens by the command line."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,11 @@ def test_a_mailbox_has_an_address_in_every_domain_of_its_post_office(done: Text,
         "login": "alice@demo",
         "name": "alice",
         "postoffice": "demo",
+        "full_name": "",
         "role": "USER",
         "enabled": True,
+        "quota_kb": 0,
+        "last_login_at": None,
         "addresses": ["alice@demo.example", "alice@demo.test"],
         "messages": 0,
         "octets": 0,
@@ -76,6 +80,59 @@ def test_things_are_switched_off_and_on(done: Text, ask: Ask) -> None:
 def test_the_role_of_a_mailbox_is_given_in_any_case(done: Text, ask: Ask) -> None:
     done("mailbox", "create", "eve@demo", "--role", "admin", "--password-stdin", given=SECRET)
     assert ask("mailbox", "show", "eve@demo")["role"] == "ADMIN"
+
+
+def test_a_mailbox_is_made_and_changed_with_its_owners_name_and_a_quota(
+    done: Text, ask: Ask, run: Run, refused: Text
+) -> None:
+    more = ("--full-name", "Eve Adams", "--quota-kb", "2048")
+    done("mailbox", "create", "eve@demo", *more, "--password-stdin", given=SECRET)
+    found = ask("mailbox", "show", "eve@demo")
+    assert (found["full_name"], found["quota_kb"]) == ("Eve Adams", 2048)
+    shown = done("mailbox", "show", "eve@demo")
+    assert "full name   Eve Adams" in shown
+    assert "quota       2.0 MiB" in shown
+    assert "last login  never" in shown
+    done("mailbox", "edit", "eve@demo", "--role", "admin", "--full-name", "")
+    found = ask("mailbox", "show", "eve@demo")
+    assert (found["full_name"], found["quota_kb"], found["role"]) == ("", 2048, "ADMIN")
+    assert run("mailbox", "edit", "eve@demo").exit_code == 2
+    assert "stays an ADMIN" in refused("mailbox", "edit", "ADMIN@demo", "--role", "USER")
+    assert "full name" in refused("mailbox", "edit", "eve@demo", "--full-name", "x" * 101)
+
+
+def test_a_token_is_made_listed_and_revoked_and_its_secret_printed_once(
+    run: Run, done: Text, ask: Ask, refused: Text
+) -> None:
+    made = run("token", "create", "watch", "--allow", "server.read", "--allow", "queue.read")
+    assert made.exit_code == 0
+    assert re.fullmatch(r"ph_[\w-]{43}\n", made.stdout)  # alone, for a script
+    assert "shown this once" in made.stderr
+    assert _without(ask("token", "list")[0], "created_at") == {
+        "name": "watch",
+        "permissions": ["queue.read", "server.read"],
+        "postoffice": None,
+        "expires_at": None,
+        "last_used_at": None,
+    }
+    assert made.stdout.strip() not in done("token", "list")
+    words = ("token", "create", "bill", "--allow", "mailbox.read", "--postoffice", "demo")
+    bound = ask(*words, "--days", "90")
+    assert bound["secret"].startswith("ph_")
+    assert bound["postoffice"] == "demo"
+    assert bound["expires_at"] > bound["created_at"]
+    done("token", "revoke", "watch", "--yes")
+    assert [each["name"] for each in ask("token", "list")] == ["bill"]
+    assert "no token 'watch'" in refused("token", "revoke", "watch", "--yes")
+    assert "bound to demo can't have server.read" in refused(
+        *("token", "create", "more", "--allow", "server.read", "--postoffice", "demo")
+    )
+
+
+@pytest.mark.parametrize("permission", ["identity", "session", "self", "nonsense"])
+def test_a_token_is_never_given_what_no_token_can_have(run: Run, permission: str) -> None:
+    result = run("token", "create", "more", "--allow", permission)
+    assert (result.exit_code, result.stdout) == (2, "")
 
 
 def test_an_address_leads_to_a_mailbox_until_it_is_deleted(done: Text, ask: Ask) -> None:

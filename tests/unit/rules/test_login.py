@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from appliance.directory.records import Role
 from appliance.journey.reason import Outcome
-from appliance.rules.login import full_login, may_try
+from appliance.rules.login import full_login, may_enter, may_try
 from appliance.settings.snapshot import Snapshot
 
 
@@ -50,3 +51,19 @@ def test_limit_and_pause_are_settings() -> None:
     assert may_try(login_failures=1, client_failures=1, settings=settings).accepted
     reason = may_try(login_failures=2, client_failures=0, settings=settings)
     assert "wait 1m" in reason.text
+
+
+@pytest.mark.parametrize(
+    ("role", "rooms"),
+    [
+        (Role.USER, {"webmail"}),
+        (Role.ADMIN, {"webmail", "webadmin"}),
+        (None, {"console"}),  # an operator
+    ],
+)
+def test_rooms_of_the_web_by_role(role: Role | None, rooms: set[str]) -> None:
+    for room in ("webmail", "webadmin", "console"):
+        reason = may_enter(room, "alice@alpha", role)
+        assert reason.accepted == (room in rooms)
+        assert reason.text.startswith("alice@alpha ")
+        assert reason.inputs["room"] == room

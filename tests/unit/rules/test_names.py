@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.rules.names import check_name, check_password
+from appliance.rules.names import check_full_name, check_name, check_password
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,25 @@ def test_bad_password_is_refused_and_never_repeated(password: str) -> None:
     with pytest.raises(ValueError, match="password") as refused:
         check_password(password, minimum=8)
     assert not password or password not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("", ""),
+        ("Alice Arden", "Alice Arden"),
+        ("  Grüße, 漢字 ", "Grüße, 漢字"),
+        ('"Bob" <b@c>', '"Bob" <b@c>'),
+        ("x" * 100, "x" * 100),
+    ],
+)
+def test_full_name_is_one_line_of_anything_visible(given: str, kept: str) -> None:
+    assert check_full_name(given) == kept
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 101, "a\nb", "a\tb", "a\0b", "a\x7fb", "\udcff", "a\u202eb"]
+)
+def test_other_full_names_are_refused_with_what_would_be_right(name: str) -> None:
+    with pytest.raises(ValueError, match=r"use (100 or fewer|visible characters)"):
+        check_full_name(name)

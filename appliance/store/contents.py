@@ -1,0 +1,157 @@
+"""Contents: kept once a post office, let go with the last message that shows them.
+
+Owns: the rows of `contents`; the files' names are theirs. Never: knows a folder.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from functools import lru_cache
+from pathlib import Path
+
+from sqlalchemy import delete, insert, select, update
+
+from appliance.database.content import Content, ContentFolder
+from appliance.database.database import Database
+from appliance.database.errors import DatabaseError
+from appliance.database.statement import Connection, Statement, param
+from appliance.database.writer import Transaction
+from appliance.mail.digest import Digest, digest
+from appliance.store import tables
+
+DIGESTED = 256 << 10  # octets of a content that its digest is made of
+
+_c = tables.contents.c
+_INSERT = Statement(
+    insert(tables.contents).returning(_c.id),
+    ("postoffice_id", "size", "refs", "body", "file", "summary"),
+)
+_DROP = Statement(
+    delete(tables.contents)
+    .where(_c.id == param("content"), _c.refs <= param("count"))
+    .returning(_c.file)
+)
+_RELEASE = Statement(
+    update(tables.contents).where(_c.id == param("content")).values(refs=_c.refs - param("count"))
+)
+_OCTETS = Statement(select(_c.size, _c.body, _c.file).where(_c.id == param("content")))
+_KEEP_DIGEST = Statement(
+    update(tables.contents).where(_c.id == param("content")).values(digest=param("digest"))
+)
+
+_log = logging.getLogger(__name__)
+
+
+@lru_cache(maxsize=1024)
+def content_folder(home: Path, postoffice_id: int) -> ContentFolder:
+    """Return where a post office's large contents lie."""
+    return ContentFolder(home / "postoffices" / str(postoffice_id) / "content")
+
+
+def insert_content(
+    transaction: Transaction,
+    postoffice_id: int,
+    *,
+    size: int,
+    refs: int,
+    body: bytes | None,
+    file: str | None,
+    summary: str,
+) -> int:
+    """Keep a content; returns its id.
+
+    Args:
+        transaction: the one that files the messages.
+        postoffice_id: whose.
+        size: octets.
+        refs: how many messages show it.
+        body: the octets of a small one.
+        file: the file's name of a large one.
+        summary: of its header, as JSON.
+    """
+    kept: int = transaction.value(
+        _INSERT,
+        {
+            "postoffice_id": postoffice_id,
+            "size": size,
+            "refs": refs,
+            "body": body,
+            "file": file,
+            "summary": summary,
+        },
+    )
+    return kept
+
+
+def retain(transaction: Transaction, uses: Counter[int]) -> bool:
+    """Have contents shown by more messages; returns whether all were there."""
+    there = [
+        transaction.run(_RELEASE, {"content": content_id, "count": -count})
+        for content_id, count in sorted(uses.items())  # in one order everywhere
+    ]
+    return all(there)
+
+
+def release(transaction: Transaction, uses: Counter[int]) -> list[str]:
+    """Let contents go; returns the names of files that nothing shows any more."""
+    files: list[str] = []
+    for content_id, count in sorted(uses.items()):  # in one order, as above
+        wanted = {"content": content_id, "count": count}
+        dropped = transaction.row(_DROP, wanted)
+        if dropped is None:
+            transaction.run(_RELEASE, wanted)
+            # PostgreSQL: somebody else may have let the last others go at the same moment
+            dropped = transaction.row(_DROP, {"content": content_id, "count": 0})
+        if dropped is not None and dropped.file is not None:
+            files.append(dropped.file)
+    return files
+
+
+class Digests:
+    """Digests of the contents of a list; those that nobody has needed before are made now."""
+
+    def __init__(self, connection: Connection, folder: ContentFolder) -> None:
+        """Take the connection that reads the list, and where large contents lie."""
+        self._connection = connection
+        self._folder = folder
+        self._made: dict[int, Digest] = {}
+
+    def of(self, content_id: int, kept: str | None) -> Digest:
+        """Return a content's digest; `kept` is what its row holds."""
+        if kept is not None:
+            try:
+                return Digest.from_json(kept)
+            except ValueError:  # another version's
+                pass
+        made = self._made.get(content_id)
+        if made is None:
+            octets = self._beginning(content_id)
+            if octets is None:
+                return Digest()
+            made = self._made[content_id] = digest(octets)
+        return made
+
+    def keep(self, database: Database) -> None:
+        """Write what was made, lazily; that it can't be written is nobody's trouble."""
+        rows = [
+            {"content": content_id, "digest": made.to_json()}
+            for content_id, made in sorted(self._made.items())
+        ]
+        if not rows:
+            return
+        try:
+            database.transact(lambda tx: tx.run_many(_KEEP_DIGEST, rows), lazy=True)
+        except DatabaseError as error:
+            _log.info("%d digests could not be kept: %s", len(rows), error)
+
+    def _beginning(self, content_id: int) -> bytes | None:
+        """Return a content's first octets; None when it has gone meanwhile."""
+        row = self._connection.row(_OCTETS, {"content": content_id})
+        if row is None:
+            return None
+        path = None if row.file is None else self._folder.file(row.file)
+        try:
+            return Content(row.size, row.body, path).read(DIGESTED)
+        except OSError:
+            return None

@@ -1,0 +1,124 @@
+"""The Flask application: rooms, what every request goes through, and what templates know.
+
+Order of a request: settings refreshed, session found, room's door checked, form's proof checked,
+view, headers, log. Owns: the application's parts. Failure: see `errors`.
+"""
+
+from __future__ import annotations
+
+from flask import Flask, Response, g, redirect, request, url_for
+from flask_babel import Babel
+from werkzeug.wrappers import Response as BaseResponse
+
+from appliance.operations.house import House
+from appliance.operations.sessions import Sessions
+from appliance.runtime.logs import Exchange, Logs
+from appliance.settings import smtp
+from webadmin import account, assets, errors, formats, look, security
+from webadmin.api import blueprint as api
+from webadmin.context import Parts, client, parts, session_or_none
+from webadmin.mail import blueprint as webmail
+from webadmin.patterns import blueprint as patterns
+from webadmin.postoffice import blueprint as webadmin
+from webadmin.rooms import PLACES, is_open, place
+from webadmin.server import blueprint as console
+from webadmin.toasts import waiting
+
+SESSION_COOKIE = "posthouse"
+_KIB = 1024
+_MAX_TEXTS = 8 << 20  # octets of a form's fields together, files apart: a long quotation, many uids
+
+
+def create_app(house: House, logs: Logs) -> Flask:
+    """Make the application for a house."""
+    app = Flask(__name__, static_folder=None)
+    app.extensions["posthouse"] = Parts(house, logs, Sessions(house))
+    app.secret_key = house.sealer.derive("cookies of the web")  # toasts for the next page
+    app.config.update(
+        MAX_FORM_MEMORY_SIZE=_MAX_TEXTS,
+        MAX_FORM_PARTS=2000,
+        SESSION_COOKIE_NAME="posthouse-toasts",
+        SESSION_COOKIE_SAMESITE="Lax",
+    )
+    app.jinja_options = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
+    with app.app_context():
+        look.set_up(Babel())
+    assets.register(app)
+    formats.register(app)
+    errors.register(app)
+    app.jinja_env.globals.update(
+        csrf_field=security.csrf_field, csrf_token=security.csrf_token, toasts=waiting
+    )
+    app.context_processor(_page)
+    app.before_request(_enter)
+    for each in (webmail, webadmin, console):
+        account.register(each)
+        app.register_blueprint(each)
+    app.register_blueprint(api)
+    app.register_blueprint(patterns)
+    _add_short_ways(app)
+    app.after_request(security.set_door_cookie)
+    app.after_request(security.protect)
+    app.after_request(_log)
+    return app
+
+
+def _enter() -> BaseResponse | None:
+    """Find who is there, and send who is not to the door of the room."""
+    house = parts().house
+    house.live.refresh()
+    request.max_content_length = (house.settings[smtp.max_message_kb] + 1024) * _KIB
+    here = place()
+    if here is None:
+        return None
+    token = request.cookies.get(SESSION_COOKIE, "")
+    found = parts().sessions.find(token, here.room) if token else None
+    g.session, g.session_token = found, token if found else ""
+    if found is None and not is_open():
+        return _to_the_door(here.room.value)
+    security.check_origin_and_token()
+    return None
+
+
+def _to_the_door(room: str) -> BaseResponse:
+    """Lead to signing in, and back afterwards; a part of a page can only say 401."""
+    if request.headers.get("HX-Request"):
+        return Response(status=401, headers={"HX-Redirect": url_for(f"{room}.login")})
+    back = request.full_path.rstrip("?") if request.method == "GET" else ""
+    return redirect(url_for(f"{room}.login", next=back or None))
+
+
+def _page() -> dict[str, object]:
+    """Return what every template knows."""
+    return {"place": place(), "session": session_or_none(), "look": look.look()}
+
+
+def _add_short_ways(app: Flask) -> None:
+    """Answer at the root and at the manual's own paths."""
+    ways = {"/": "webmail", "/mewebmail": "webmail", "/meadmin": "webadmin"}
+    for path, room in ways.items():
+        home = next(each.home for each in PLACES.values() if each.room.value == room)
+        app.add_url_rule(
+            path, f"way{path.replace('/', '_')}", lambda home=home: redirect(url_for(home))
+        )
+
+
+def _log(response: Response) -> Response:
+    """Log a request: what was asked for, never what was sent with it."""
+    if request.endpoint == "static":
+        return response
+    found = session_or_none()
+    parts().logs.exchange(
+        Exchange(
+            kind="WEB",
+            port=int(request.environ.get("SERVER_PORT", 0)),
+            remote=client(),
+            command=request.method,
+            details=request.path,
+            response=str(response.status_code),
+            sent=response.calculate_content_length() or 0,
+            received=request.content_length or 0,
+            login=found.login if found else "",
+        )
+    )
+    return response
