@@ -36,6 +36,7 @@ SHELL_SCRIPTS = .ci/run $$(find . \( -path ./.venv -o -path ./.git -o -path ./.c
 .PHONY: setup
 setup: ## make .venv with the locked packages and the posthouse command
 	@tools/setup.sh
+	@tools/translations.sh compile
 
 .PHONY: run
 run: setup ## start a demo server; HOME_DIR=./var PORT_BASE=3000

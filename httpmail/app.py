@@ -170,7 +170,7 @@ class HttpMail:
             house=house,
             logs=self._logs,
             provider=self._provider,
-            given=self._given,
+            given=self._given.of(result.mailbox.id),
         )
 
     def _login(self, name: str) -> str:

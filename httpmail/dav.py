@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from httpmail.visit import Visit
 
-_MAX_LOCK = 64 << 10  # octets of a LOCK's body
+_MAX_LOCK = 8 << 10  # octets of a LOCK's body
 
 
 class Dav(RequestServer):  # type: ignore[misc] # WsgiDAV ships no types
@@ -59,7 +59,7 @@ class Dav(RequestServer):  # type: ignore[misc] # WsgiDAV ships no types
             return self._carry_out(visit, self.do_LOCK, body)
         except BaseException:
             if isinstance(visit.find(request.path), Reserved):  # nobody has got its lock
-                visit.given.forget(visit.key(parent.folder), name)
+                visit.given.forget(parent.folder.id, name)
             raise
 
     def unlock(self, visit: Visit) -> Answer:

@@ -61,7 +61,7 @@ def destroy(visit: Visit, resource: Resource) -> None:
         case MailFolder(folder=folder):
             for each in reversed(_with_inner(visit, folder)):
                 visit.store.delete_folder(each.id)
-                visit.given.forget_folder(visit.key(each))
+                visit.given.forget_folder(each.id)
         case MailMessage():
             found = visit.store.expunge(resource.folder.id, [resource.listed.uid])
             visit.record(Kind.DELETED, [entry_id for _, entry_id in found])
@@ -132,7 +132,6 @@ def transfer_leaf(
         return created(parent.url + properties.message_name(parent.folder, uid))
     if target is not None and not visit.request.overwrite:
         raise Refused(412, "The name is in use already")
-    key = visit.key(parent.folder)
     before = source.given
     is_renamed = is_move and parent.folder.id == source.folder.id
     if isinstance(source, Reserved):
@@ -146,7 +145,7 @@ def transfer_leaf(
     if is_move:
         visit.given.forget(*source.given_key)
         visit.unlock_all(source)
-    visit.given.keep(key, name, uid, like=before)
+    visit.given.keep(parent.folder.id, name, uid, like=before)
     if target is not None:
         return Answer(204)
     return created(visit.request.url(parent.path + name))
@@ -207,16 +206,16 @@ def _transfer_folder(visit: Visit, source: MailFolder, to: Destination, *, is_mo
 
 def _copy_folder(visit: Visit, folder: Folder, name: str, *, with_messages: bool) -> None:
     made = visit.store.create_folder(name)
-    old, new = visit.key(folder), visit.key(made)
-    if given := visit.given.find(old, ""):
-        visit.given.keep(new, "", 0, like=given)
+    if given := visit.given.find(folder.id, ""):
+        visit.given.keep(made.id, "", 0, like=given)
     if not with_messages:
         return
     for uids in _uids(visit, folder):
         for uid, copied in visit.store.copy(folder.id, uids, made.id).items():
-            called = visit.given.name_of(old, uid)
+            called = visit.given.name_of(folder.id, uid)
             if called and not properties.is_message_name(called):
-                visit.given.keep(new, called, copied, like=visit.given.find(old, called))
+                like = visit.given.find(folder.id, called)
+                visit.given.keep(made.id, called, copied, like=like)
 
 
 def _uids(visit: Visit, folder: Folder) -> Iterator[list[int]]:

@@ -2,24 +2,26 @@
 
 A mail store numbers its messages, and nothing else. A client that saves `letter.eml` expects to
 find it under that name, though, and properties it has set. Both are remembered here while the
-service runs, for the resources used last; the messages themselves are always found by their number.
+service runs, for the mailboxes and resources used last; the messages themselves are always found by
+their number.
 
-Owns: the names and properties, in memory. Never: a message or a folder.
+Owns: the names and properties, in memory, apart for each mailbox and bounded for each.
+Never: a message or a folder.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element, tostring
 
-MOST = 20_000  # resources of which something is remembered
-MOST_PROPERTIES = 100  # of one resource
-MAX_VALUE = 16 << 10  # octets of one property
+MOST_MAILBOXES = 200
+MOST_RESOURCES = 2000  # of one mailbox
+MAX_OCTETS = 128 << 10  # of all properties of one mailbox
 
-FolderKey = tuple[int, int]  # the ids of post office and folder: on SQLite the latter repeat
-Key = tuple[FolderKey, str]  # and the name in it; the empty name stands for the folder itself
+Key = tuple[int, str]  # a folder's id, the name in it; the empty name stands for the folder itself
 
 
 @dataclass(slots=True)
@@ -29,87 +31,129 @@ class Given:
     Attributes:
         uid: the message that a name stands for; 0 for a name that was locked before it was used.
         properties: the properties, by name.
+        octets: how many they are, written out.
     """
 
     uid: int = 0
     properties: dict[str, Element] = field(default_factory=dict)
+    octets: int = 0
 
 
 class GivenNames:
-    """Remembers what was given, for all mailboxes."""
+    """What was given in all mailboxes of this process."""
 
-    def __init__(self, most: int = MOST) -> None:
-        """Remember at most so many resources."""
-        self._most = most
+    def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._kept: OrderedDict[Key, Given] = OrderedDict()
-        self._names: dict[tuple[FolderKey, int], str] = {}
+        self._of: OrderedDict[int, MailboxNames] = OrderedDict()
 
-    def find(self, folder: FolderKey, name: str) -> Given | None:
-        """Return what was given to a resource."""
+    def of(self, mailbox_id: int) -> MailboxNames:
+        """Return what was given in one mailbox."""
         with self._guard:
-            found = self._kept.get((folder, name))
-            if found is not None:
-                self._kept.move_to_end((folder, name))
+            found = self._of.pop(mailbox_id, None) or MailboxNames()
+            self._of[mailbox_id] = found
+            if len(self._of) > MOST_MAILBOXES:
+                self._of.popitem(last=False)
             return found
 
-    def name_of(self, folder: FolderKey, uid: int) -> str:
-        """Return the name that a message was given, or an empty text."""
-        with self._guard:
-            return self._names.get((folder, uid), "")
 
-    def reserved(self, folder: FolderKey) -> list[str]:
+class MailboxNames:
+    """What was given in one mailbox."""
+
+    def __init__(self, *, most: int = MOST_RESOURCES, max_octets: int = MAX_OCTETS) -> None:
+        """Remember at most so many resources, with so many octets of properties."""
+        self._most = most
+        self._max_octets = max_octets
+        self._guard = threading.RLock()
+        self._kept: OrderedDict[Key, Given] = OrderedDict()
+        self._names: dict[tuple[int, int], str] = {}
+        self._octets = 0
+
+    def find(self, folder_id: int, name: str) -> Given | None:
+        """Return what was given to a resource."""
+        with self._guard:
+            found = self._kept.get((folder_id, name))
+            if found is not None:
+                self._kept.move_to_end((folder_id, name))
+            return found
+
+    def name_of(self, folder_id: int, uid: int) -> str:
+        """Return the name that a message was given, or an empty text."""
+        return self._names.get((folder_id, uid), "")
+
+    def reserved(self, folder_id: int) -> list[str]:
         """Return the names in a folder that stand for no message yet."""
         with self._guard:
             return [
-                key[1]
-                for key, given in self._kept.items()
-                if key[0] == folder and key[1] and not given.uid
+                name
+                for (folder, name), given in self._kept.items()
+                if folder == folder_id and name and not given.uid
             ]
 
-    def keep(self, folder: FolderKey, name: str, uid: int, *, like: Given | None = None) -> Given:
+    def keep(self, folder_id: int, name: str, uid: int, *, like: Given | None = None) -> None:
         """Let a name stand for a message.
 
         Args:
-            folder: which.
+            folder_id: the folder.
             name: the name in it.
             uid: the message; 0 for none yet.
-            like: whose properties it gets; without it those it has stay.
+            like: whose properties it gets, as far as there is room; without it its own stay.
         """
         with self._guard:
-            given = self._kept.get((folder, name)) or Given()
-            self._unname(folder, given)
+            given = self._kept.pop((folder_id, name), None) or Given()
+            self._names.pop((folder_id, given.uid), None)
             given.uid = uid
-            if like is not None:
-                given.properties = dict(like.properties)
-            self._kept[folder, name] = given
-            self._kept.move_to_end((folder, name))
             if uid:
-                self._names[folder, uid] = name
+                self._names[folder_id, uid] = name
+            self._kept[folder_id, name] = given
+            if like is not None and self.may_give(folder_id, name, like.properties):
+                self.give(folder_id, name, like.properties)
             while len(self._kept) > self._most:
-                key, oldest = self._kept.popitem(last=False)
-                self._unname(key[0], oldest)
-            return given
+                self._drop(next(iter(self._kept)))
 
-    def forget(self, folder: FolderKey, name: str) -> None:
+    def may_give(self, folder_id: int, name: str, changes: Mapping[str, Element | None]) -> bool:
+        """Whether there is room for properties of a resource.
+
+        Args:
+            folder_id: the folder.
+            name: the resource's name in it.
+            changes: properties by name; None for one to be removed.
+        """
+        with self._guard:
+            given = self._kept.get((folder_id, name)) or Given()
+            after = _octets(_changed(given, changes).items())
+            return self._octets - given.octets + after <= self._max_octets
+
+    def give(self, folder_id: int, name: str, changes: Mapping[str, Element | None]) -> None:
+        """Change the properties of a resource that is kept, after `may_give`."""
+        with self._guard:
+            given = self._kept[folder_id, name]
+            given.properties = _changed(given, changes)
+            self._octets -= given.octets
+            given.octets = _octets(given.properties.items())
+            self._octets += given.octets
+
+    def forget(self, folder_id: int, name: str) -> None:
         """Forget what was given to one resource."""
         with self._guard:
-            given = self._kept.pop((folder, name), None)
-            if given is not None:
-                self._unname(folder, given)
+            if (folder_id, name) in self._kept:
+                self._drop((folder_id, name))
 
-    def forget_folder(self, folder: FolderKey) -> None:
+    def forget_folder(self, folder_id: int) -> None:
         """Forget everything in a folder, and of itself."""
         with self._guard:
-            for key in [key for key in self._kept if key[0] == folder]:
-                self._unname(folder, self._kept.pop(key))
+            for key in [key for key in self._kept if key[0] == folder_id]:
+                self._drop(key)
 
-    def _unname(self, folder: FolderKey, given: Given) -> None:
-        self._names.pop((folder, given.uid), None)
+    def _drop(self, key: Key) -> None:
+        given = self._kept.pop(key)
+        self._names.pop((key[0], given.uid), None)
+        self._octets -= given.octets
 
 
-def fits(given: Given | None, name: str, value: Element) -> bool:
-    """Whether a property may still be remembered."""
-    properties = given.properties if given else {}
-    is_few = name in properties or len(properties) < MOST_PROPERTIES
-    return is_few and len(name) + len(tostring(value, encoding="us-ascii")) <= MAX_VALUE
+def _changed(given: Given, changes: Mapping[str, Element | None]) -> dict[str, Element]:
+    after = {**given.properties, **changes}
+    return {name: value for name, value in after.items() if value is not None}
+
+
+def _octets(properties: Iterable[tuple[str, Element]]) -> int:
+    return sum(len(name) + len(tostring(value, encoding="us-ascii")) for name, value in properties)

@@ -31,6 +31,7 @@ _HEAD = (
 ).encode()
 _TAIL = b"</D:multistatus>\r\n"
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0 §2.2
+_PLAIN = re.compile("[ -%'-;=?-~]*")
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 
 Value = str | Element | None  # text; an element that is the property; present without a value
@@ -43,6 +44,7 @@ class MultiStatus:
     def __init__(self) -> None:
         self._file: IO[bytes] = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed by `close`
         self._file.write(_HEAD)
+        self._tags: dict[str, tuple[str, str]] = {}
 
     def properties(
         self, href: str, found: Properties, missing: Iterable[tuple[int, str]] = ()
@@ -57,9 +59,9 @@ class MultiStatus:
         parts = [f"<D:response><D:href>{escape(href)}</D:href>"]
         by_status: dict[int, list[str]] = {}
         for name, value in found:
-            by_status.setdefault(200, []).append(_property(name, value))
+            by_status.setdefault(200, []).append(self._property(name, value))
         for status, name in missing:
-            by_status.setdefault(status, []).append(_property(name, None))
+            by_status.setdefault(status, []).append(self._property(name, None))
         if not by_status:
             by_status[200] = []
         for status, written in by_status.items():
@@ -102,9 +104,21 @@ class MultiStatus:
     def _write(self, text: str) -> None:
         self._file.write(text.encode("ascii", "xmlcharrefreplace"))
 
+    def _property(self, name: str, value: Value) -> str:
+        if isinstance(value, Element):
+            return _element(value)
+        tag = self._tags.get(name)
+        if tag is None:
+            tag = self._tags[name] = _tag(name)
+        if value is None:
+            return f"<{tag[0]}{tag[1]}/>"
+        return f"<{tag[0]}{tag[1]}>{escape(value)}</{tag[0]}>"
+
 
 def escape(text: str) -> str:
     """Make a text fit XML; what no document may hold is left out."""
+    if _PLAIN.fullmatch(text):
+        return text
     return _NO_XML.sub("", text).translate(_ESCAPED)
 
 
@@ -123,21 +137,16 @@ def is_known(name: str) -> bool:
     return split_name(name)[0] in PREFIXES
 
 
-def _property(name: str, value: Value) -> str:
-    if isinstance(value, Element):
-        return _element(value)
+def _tag(name: str) -> tuple[str, str]:
+    """Return what an element is called, and the declaration it needs."""
     namespace, local = split_name(name)
+    if not namespace:
+        return local, ""
     prefix = PREFIXES.get(namespace)
     if prefix is not None:
-        tag, declaration = f"{prefix}:{local}", ""
-    elif namespace:
-        quoted = escape(namespace).replace('"', "&quot;")
-        tag, declaration = f"x:{local}", f' xmlns:x="{quoted}"'
-    else:
-        tag, declaration = local, ""
-    if value is None:
-        return f"<{tag}{declaration}/>"
-    return f"<{tag}{declaration}>{escape(value)}</{tag}>"
+        return f"{prefix}:{local}", ""
+    quoted = escape(namespace).replace('"', "&quot;")
+    return f"x:{local}", f' xmlns:x="{quoted}"'
 
 
 def _element(element: Element) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
 from appliance.store.message import Flag
-from httpmail import given, xml_in
+from httpmail import xml_in
 from httpmail.answer import Answer, multi_status
 from httpmail.batches import find_all
 from httpmail.multistatus import CONTENT_TYPE, MultiStatus
@@ -116,11 +116,11 @@ def _refused(resource: Resource, patch: _Patch) -> dict[str, int]:
     refused = dict(patch.refused)
     if patch.read is not None and not isinstance(resource, MailMessage):
         refused[READ] = 403
-    for name, value in patch.given.items():
-        if resource.given_key is None:
-            refused[name] = 403
-        elif value is not None and not given.fits(resource.given, name, value):
-            refused[name] = 507
+    key = resource.given_key
+    if key is None:
+        refused |= dict.fromkeys(patch.given, 403)
+    elif patch.given and not resource.visit.given.may_give(*key, patch.given):
+        refused |= dict.fromkeys(patch.given, 507)
     return refused
 
 
@@ -146,12 +146,8 @@ def _give(resource: Resource, patch: _Patch) -> None:
     if not patch.given or key is None:
         return
     uid = resource.listed.uid if isinstance(resource, MailMessage) else 0
-    kept = resource.visit.given.keep(*key, uid)
-    for name, value in patch.given.items():
-        if value is None:
-            kept.properties.pop(name, None)
-        else:
-            kept.properties[name] = value
+    resource.visit.given.keep(*key, uid)
+    resource.visit.given.give(*key, patch.given)
 
 
 def _address(resource: Resource, patch: _Patch) -> str:

@@ -79,7 +79,7 @@ def put(visit: Visit) -> Answer:
     own_name = properties.message_name(parent.folder, uid)
     location = parent.url + own_name
     if not is_ours:
-        visit.given.keep(visit.key(parent.folder), name, uid)
+        visit.given.keep(parent.folder.id, name, uid)
         location = request.url(parent.path + name)
     if isinstance(resource, MailMessage | Reserved):
         return Answer(204, headers=[("ETag", f'"{own_name}"')])

@@ -25,11 +25,11 @@ from wsgidav.dav_provider import DAVCollection, DAVNonCollection, DAVProvider
 from appliance.runtime.clock import MICROSECONDS
 from appliance.store.message import Folder, Listed
 from httpmail import properties
-from httpmail.given import FolderKey, Given
+from httpmail.given import Given, Key
 from httpmail.multistatus import Value
 from httpmail.refusal import Refused
 from httpmail.request import MOUNT
-from httpmail.vocabulary import DAV, LOCK_DISCOVERY, SUPPORTED_LOCK, is_httpmail, split_name
+from httpmail.vocabulary import DAV, LOCK_DISCOVERY, SUPPORTED_LOCK, split_name
 
 if TYPE_CHECKING:
     from httpmail.visit import Visit
@@ -61,7 +61,7 @@ class Resource:
     folder: Folder | None = None
 
     @property
-    def given_key(self) -> tuple[FolderKey, str] | None:
+    def given_key(self) -> Key | None:
         """Under what it is found among what clients have given; None where nothing can be given."""
         return None
 
@@ -86,7 +86,7 @@ class Resource:
 
     def property(self, name: str) -> Value:
         """Return a property, of whatever kind; None when there is none."""
-        value: Any = self.mail_property(name) if is_httpmail(name) else None
+        value: Any = self.mail_property(name)
         if value is None and split_name(name)[0] == DAV:
             try:
                 value = self.get_property_value(name)  # type: ignore[attr-defined] # WsgiDAV's
@@ -169,9 +169,9 @@ class MailFolder(_Collection):
         self.folder = folder
 
     @property
-    def given_key(self) -> tuple[FolderKey, str]:
+    def given_key(self) -> Key:
         """Under what it is found among what clients have given."""
-        return self.visit.key(self.folder), ""
+        return self.folder.id, ""
 
     @property
     def url(self) -> str:
@@ -193,7 +193,7 @@ class MailFolder(_Collection):
     def members(self) -> Iterator[Resource]:
         """Yield the folders in it, the names that were locked, the messages."""
         yield from self.visit.folders_in(self.folder.name)
-        for name in self.visit.given.reserved(self.visit.key(self.folder)):
+        for name in self.visit.given.reserved(self.folder.id):
             yield Reserved(self, name)
         for listed in self.messages():
             yield MailMessage(self, listed)
@@ -209,7 +209,7 @@ class MailFolder(_Collection):
         """Keep a name for a message to come: WsgiDAV locks a name that nobody uses (§9.10.4)."""
         if properties.is_message_name(name):
             raise Refused(403, "The server chooses names of this form")
-        self.visit.given.keep(self.visit.key(self.folder), name, 0)
+        self.visit.given.keep(self.folder.id, name, 0)
         return Reserved(self, name)
 
 
@@ -257,9 +257,9 @@ class Reserved(_Leaf):
         self.folder: Folder = parent.folder
 
     @property
-    def given_key(self) -> tuple[FolderKey, str]:
+    def given_key(self) -> Key:
         """Under what it is found among what clients have given."""
-        return self.visit.key(self.folder), self.name
+        return self.folder.id, self.name
 
     def get_etag(self) -> str:
         """Return its entity tag."""
@@ -271,16 +271,15 @@ class MailMessage(_Leaf):
 
     def __init__(self, parent: MailFolder, listed: Listed) -> None:
         self.own_name = properties.message_name(parent.folder, listed.uid)
-        key = parent.visit.key(parent.folder)
-        name = parent.visit.given.name_of(key, listed.uid) or self.own_name
+        name = parent.visit.given.name_of(parent.folder.id, listed.uid) or self.own_name
         super().__init__(parent.path + name, parent.visit)
         self.folder: Folder = parent.folder
         self.listed = listed
 
     @property
-    def given_key(self) -> tuple[FolderKey, str]:
+    def given_key(self) -> Key:
         """Under what it is found among what clients have given."""
-        return self.visit.key(self.folder), self.name
+        return self.folder.id, self.name
 
     @property
     def url(self) -> str:

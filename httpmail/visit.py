@@ -21,7 +21,7 @@ from appliance.store.mailbox import MailboxStore
 from appliance.store.message import Folder
 from httpmail import properties
 from httpmail.dav import Dav
-from httpmail.given import FolderKey, GivenNames
+from httpmail.given import MailboxNames
 from httpmail.refusal import Refused
 from httpmail.request import Request
 from httpmail.tree import (
@@ -65,7 +65,7 @@ class Visit:
         mailbox: who has logged in.
         client: from which IP address.
         store: the mailbox's mail.
-        given: what clients have given to resources, of all mailboxes.
+        given: what clients have given to resources.
         dav: WsgiDAV's part in it.
         dav_environ: what WsgiDAV's classes look into.
     """
@@ -79,7 +79,7 @@ class Visit:
         house: House,
         logs: Logs,
         provider: Provider,
-        given: GivenNames,
+        given: MailboxNames,
     ) -> None:
         """Begin; nothing is read yet."""
         self.request = request
@@ -175,7 +175,7 @@ class Visit:
         """Return what a folder holds under a name: a message's own, or one that was given."""
         uid = properties.uid_of(name, parent.folder)
         if not uid:
-            given = self.given.find(self.key(parent.folder), name)
+            given = self.given.find(parent.folder.id, name)
             if given is None or properties.is_message_name(name):
                 return None
             if not given.uid:
@@ -183,10 +183,6 @@ class Visit:
             uid = given.uid
         listed = self.store.listed(parent.folder.id, [uid])
         return MailMessage(parent, listed[0]) if listed else None
-
-    def key(self, folder: Folder) -> FolderKey:
-        """Return what names a folder among all mailboxes'."""
-        return self.mailbox.postoffice_id, folder.id
 
     def folder_url(self, folder: Folder) -> str:
         """Return a folder's absolute address, its whole name as one segment."""

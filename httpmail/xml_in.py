@@ -28,7 +28,10 @@ MAX_OCTETS = 4 << 20  # a BDELETE of some 40,000 messages
 _MAX_DEPTH = 32
 _MAX_ELEMENTS = 100_000
 _UNBOUND_PREFIX = 27  # expat's XML_ERROR_UNBOUND_PREFIX
-_ROOT = re.compile(rb"<([A-Za-z_][\w.-]*:)?[A-Za-z_][\w.-]*(?=[\s/>])")
+_ROOT = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->)*+<(?:[A-Za-z_][\w.-]*:)?[\w.-]+(?=[\s/>])",
+    re.DOTALL,
+)
 _NAMESPACES = {name.casefold(): name for name in (*PREFIXES, CONTACTS)}
 
 
@@ -242,7 +245,7 @@ def _parse(octets: bytes) -> Element:
 
 def _declare(octets: bytes) -> bytes:
     """Add the declarations that the root lacks of HTTPMail's own prefixes."""
-    root = _ROOT.search(octets)
+    root = _ROOT.match(octets)
     if root is None:
         return octets
     end = octets.find(b">", root.end())

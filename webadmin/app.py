@@ -25,8 +25,12 @@ from webadmin.server import blueprint as console
 from webadmin.toasts import waiting
 
 SESSION_COOKIE = "posthouse"
+_ROOMS = (webmail, webadmin, console)
 _KIB = 1024
 _MAX_TEXTS = 8 << 20  # octets of a form's fields together, files apart: a long quotation, many uids
+
+for _each in _ROOMS:
+    account.register(_each)
 
 
 def create_app(house: House, logs: Logs) -> Flask:
@@ -51,8 +55,7 @@ def create_app(house: House, logs: Logs) -> Flask:
     )
     app.context_processor(_page)
     app.before_request(_enter)
-    for each in (webmail, webadmin, console):
-        account.register(each)
+    for each in _ROOMS:
         app.register_blueprint(each)
     app.register_blueprint(api)
     app.register_blueprint(patterns)
@@ -118,7 +121,7 @@ def _log(response: Response) -> Response:
             response=str(response.status_code),
             sent=response.calculate_content_length() or 0,
             received=request.content_length or 0,
-            login=found.login if found else "",
+            login=found.login if found else g.get("caller", ""),
         )
     )
     return response

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import traceback
 
-from flask import Flask, render_template, request
+from flask import Flask, Response, render_template, request
 from flask_babel import gettext as _
 from werkzeug.exceptions import HTTPException
 
@@ -16,6 +16,7 @@ from appliance.database.errors import DatabaseError
 from appliance.operations.operation import Clash, Invalid, NotFound, OperationError, Refused
 from appliance.store.errors import FolderExists, FolderNotFound, StoreError
 from webadmin.context import parts
+from webadmin.problems import API, of_http
 
 _STATUS: tuple[tuple[type[OperationError], int], ...] = (
     (Refused, 403),
@@ -51,12 +52,19 @@ def _store_refused(error: StoreError) -> Answer:
     return _answer(409 if isinstance(error, FolderExists) else 400, str(error))
 
 
-def _busy(error: DatabaseError) -> Answer:
+def tell_busy(error: DatabaseError) -> str:
+    """Log that a database was busy or failed; returns what the client is told."""
     parts().logs.note("error", f"{request.path} could not be answered: {error}")
-    return _answer(503, _("The server is busy. Nothing was changed; try again in a moment."))
+    return _("The server is busy. Nothing was changed; try again in a moment.")
 
 
-def _http(error: HTTPException) -> Answer:
+def _busy(error: DatabaseError) -> Answer:
+    return _answer(503, tell_busy(error))
+
+
+def _http(error: HTTPException) -> Answer | Response:
+    if request.path.startswith(API):  # no view of the API: it answers its own
+        return of_http(error)
     texts = {
         404: _("There is no such page here."),
         405: _("This page can't be used that way."),

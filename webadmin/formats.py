@@ -104,7 +104,7 @@ def size(octets: float) -> str:
         if amount < _KIB * 0.98 or unit == _UNITS[-1]:
             break
         amount /= _KIB
-    shown = round(amount, 1) if 0 < amount < 10 and unit != "KB" else max(round(amount), octets > 0)
+    shown = round(amount, 1) if 0 < amount < 10 and unit != "KB" else max(round(amount), int(octets > 0))
     return f"{number(shown)} {unit}"
 
 

@@ -1,4 +1,4 @@
-"""Mail as pure values: addresses, envelopes, replies, statuses, headers and reports.
+"""Mail as pure values: addresses, envelopes, replies, statuses, headers, reports, parts, letters.
 
 Standards: each module names its own.
 Owns: nothing; every value is frozen.

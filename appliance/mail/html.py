@@ -31,6 +31,7 @@ BLOCKED_IMAGE = "remote-image"  # the class of what stands for an image that is 
 _IMAGE_ADDRESS = re.compile(r"https?://|data:image/(?:png|gif|jpe?g|webp);base64,", re.IGNORECASE)
 # Written by ammonia itself, so not asked of the policy.
 _OWN = frozenset(("class", "loading", "referrerpolicy", "rel", "target"))
+_IMAGE = (("loading", "lazy"), ("referrerpolicy", "no-referrer"))
 _SCHEME = re.compile(r"\s*[^/?#]*:")
 
 
@@ -93,8 +94,10 @@ class _Writer:
                 self.nesting.end(token.name)
         elif token.name == "img":
             self._image(token)
-        else:
+        elif token.name != "a":
             self.nesting.start(token.name, _attributes(token))
+        elif policy.link(token.attributes.get("href", "")) is not None:
+            self.nesting.start("a", _attributes(token))
 
     def _body(self, token: Tag) -> None:
         """The colours of the whole are those of a block around it."""
@@ -120,7 +123,7 @@ class _Writer:
                 return
             url = url or web
         if url:
-            self.nesting.start("img", [("src", url), *_attributes(token)])
+            self.nesting.start("img", [("src", url), *_attributes(token), *_IMAGE])
         else:
             self.nesting.text(token.attributes.get("alt", "")[:1000])
 
@@ -158,22 +161,18 @@ def _gate(tag: str, name: str, value: str) -> str | None:
     return value if name in _OWN else policy.attribute(tag, name, value)
 
 
+# By tag, what is allowed beside the policy's attributes.
+_APART = {"a": {"href"}, "img": {"loading", "referrerpolicy", "src"}}
 _GATE = nh3.Cleaner(
     tags=set(policy.TAGS),
     clean_content_tags={"script", "style"},
     attributes={
-        tag: set(names)
-        | {"style"}
-        | ({"href"} if tag == "a" else {"src"} if tag == "img" else set())
-        for tag, names in policy.ATTRIBUTES.items()
+        tag: {"style"} | names | _APART.get(tag, set()) for tag, names in policy.ATTRIBUTES.items()
     },
     attribute_filter=_gate,
     strip_comments=True,
     link_rel="noopener noreferrer nofollow",
-    set_tag_attribute_values={
-        "a": {"target": "_blank"},
-        "img": {"loading": "lazy", "referrerpolicy": "no-referrer"},
-    },
+    set_tag_attribute_values={"a": {"target": "_blank"}, "img": dict(_IMAGE)},
     url_schemes={"http", "https", "mailto", "data"},
     allowed_classes={"span": {BLOCKED_IMAGE}},
     filter_style_properties=set(policy.PROPERTIES),

@@ -96,8 +96,8 @@ def attribute(tag: str, name: str, value: str) -> str | None:
     """The value of an attribute as it may be written, or None where it may not."""
     if name not in ATTRIBUTES[tag]:
         return None
-    if name in _FREE_TEXT:
-        return value[:_MAX_TEXT]
+    if name in _FREE_TEXT:  # without what would be markup, were it read out of its place
+        return value[:_MAX_TEXT].replace("<", "").replace(">", "")
     if name in ("width", "height"):
         length = _LENGTH.fullmatch(value.strip())
         return length[1] + length[2] if length else None

@@ -10,33 +10,25 @@ Failure: LetterError names the field and the address that is wrong; HeaderError 
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from appliance.mail import parameters, priority
+from appliance.mail import attachment, priority
 from appliance.mail.address import Address, AddressError
 from appliance.mail.addresses import addresses, mailbox
-from appliance.mail.compose import MAX_LINE, text_entity
+from appliance.mail.attachment import Attachment
+from appliance.mail.compose import text_entity
 from appliance.mail.headers import HeaderError, format_date, header
 from appliance.mail.html_text import html_to_text
 from appliance.mail.priority import Priority
 
 __all__ = ["Attachment", "Letter", "LetterError", "write_letter"]
 
-_BASE64_LINE = 57  # octets that make 76 characters, RFC 2045 §6.8
-_BLOCK = 1024 * _BASE64_LINE
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>")
-_CONTENT_ID = re.compile(r"[!-;=?-~]{1,250}")
-_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+\-]{0,80}/[a-z0-9][a-z0-9!#$&^_.+\-]{0,120}")
-_CHARSET = re.compile(r"[A-Za-z0-9_:.+\-]{1,40}")
-_OPAQUE = "application/octet-stream"
 _MAX_REFERENCES = 50
-_MESSAGE = "message/rfc822"
-_UNENCODED_ONLY = ("message/", "multipart/")  # RFC 2045 §6.4
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
@@ -57,26 +49,6 @@ class LetterError(ValueError):
         self.suggestion = suggestion
         meant = f"; did you mean {suggestion}?" if suggestion else ""
         super().__init__(f'{field}: "{value}": {why}{meant}')
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """A file that goes with a letter.
-
-    Attributes:
-        filename: As its owner calls it; it is written without path and control characters.
-        content_type: Its media type, perhaps with a charset; nonsense is written as octets.
-        content_id: For an image that the HTML shows, its id without angle brackets; else "".
-        chunks: Gives the octets, from their beginning each time it is called.
-        already_encoded: The octets are a whole entity that `write_letter` wrote earlier, with its
-            header section; they are copied, and the values above only say where to.
-    """
-
-    filename: str
-    content_type: str
-    chunks: Callable[[], Iterable[bytes]]
-    content_id: str = ""
-    already_encoded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,11 +249,8 @@ class _Body:
         self._letter = letter
         self._digest = hashlib.sha256(letter.message_id.encode()).hexdigest()[:24]
         self._boundaries = 0
-        self._heads = {
-            id(attachment): _attachment_head(attachment)
-            for attachment in letter.attachments
-            if not attachment.already_encoded
-        }
+        for one in letter.attachments:
+            attachment.head(one)  # raises before anything is written
 
     def write(self) -> Iterator[bytes]:
         letter = self._letter
@@ -290,7 +259,7 @@ class _Body:
         if not files:
             yield from self._texts(shown)
             return
-        parts = (self._texts(shown), *(self._attachment(one) for one in files))
+        parts = (self._texts(shown), *(attachment.entity(one) for one in files))
         yield from self._multipart("mixed", parts)
 
     def _texts(self, shown: Sequence[Attachment]) -> Iterator[bytes]:
@@ -306,7 +275,7 @@ class _Body:
         if not shown:
             yield entity
             return
-        parts = ((entity,), *(self._attachment(one) for one in shown))
+        parts = ((entity,), *(attachment.entity(one) for one in shown))
         yield from self._multipart("related", parts, '; type="text/html"')
 
     def _multipart(
@@ -322,83 +291,3 @@ class _Body:
             yield delimiter + b"\r\n"
             yield from part
         yield delimiter + b"--\r\n"
-
-    def _attachment(self, attachment: Attachment) -> Iterator[bytes]:
-        """One entity; it ends in the line end that belongs to the boundary after it."""
-        if attachment.already_encoded:
-            yield from attachment.chunks()
-            yield b"\r\n"
-            return
-        if _type(attachment) == _MESSAGE and _is_short_ascii(attachment.chunks()):
-            yield self._heads[id(attachment)] + b"Content-Transfer-Encoding: 7bit\r\n\r\n"
-            yield from attachment.chunks()
-            yield b"\r\n"
-            return
-        head = self._heads[id(attachment)]
-        if _type(attachment) == _MESSAGE:  # RFC 2046 §5.2.1: it may not be encoded
-            head = _attachment_head(attachment, _OPAQUE)
-        yield head + b"Content-Transfer-Encoding: base64\r\n\r\n"
-        yield from _base64(attachment.chunks())
-
-
-def _attachment_head(attachment: Attachment, content_type: str = "") -> bytes:
-    """The Content- fields of an attachment, but for its transfer encoding.
-
-    Raises:
-        HeaderError: Its content id is none.
-    """
-    type_ = content_type or _type(attachment)
-    name = parameters.file_name(attachment.filename) or f"attachment{parameters.suffix(type_)}"
-    declared = parameters.parse(attachment.content_type.partition(";")[2]).get("charset", "")
-    charset = f"; charset={declared}" if _CHARSET.fullmatch(declared) else ""
-    charset = charset if type_.startswith("text/") else ""
-    disposition = "inline" if attachment.content_id else "attachment"
-    head = header("Content-Type", type_ + charset + parameters.written("name", name))
-    head += header("Content-Disposition", disposition + parameters.written("filename", name))
-    if attachment.content_id:
-        if not _CONTENT_ID.fullmatch(attachment.content_id):
-            raise HeaderError(f"not a content id: {attachment.content_id[:80]!r}")
-        head += header("Content-ID", f"<{attachment.content_id}>")
-    return head
-
-
-def _type(attachment: Attachment) -> str:
-    type_ = attachment.content_type.partition(";")[0].strip().lower()
-    if type_ != _MESSAGE and type_.startswith(_UNENCODED_ONLY):
-        return _OPAQUE
-    return type_ if _TYPE.fullmatch(type_) else _OPAQUE
-
-
-def _is_short_ascii(chunks: Iterable[bytes]) -> bool:
-    """Whether these are lines of ASCII that every server takes as they are."""
-    rest = b""
-    for chunk in chunks:
-        data = rest + chunk
-        if not data.isascii() or b"\0" in data:
-            return False
-        lines = data.split(b"\n")
-        rest = lines.pop()
-        if any(not line.endswith(b"\r") or b"\r" in line[:-1] for line in lines):
-            return False
-        if max((len(line) for line in lines), default=0) > MAX_LINE + 1 or len(rest) > MAX_LINE:
-            return False
-    return b"\r" not in rest
-
-
-def _base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    rest = b""
-    for chunk in chunks:
-        data = rest + chunk
-        whole = len(data) - len(data) % _BASE64_LINE
-        for place in range(0, whole, _BLOCK):
-            yield _base64_lines(data[place : min(place + _BLOCK, whole)])
-        rest = data[whole:]
-    yield _base64_lines(rest) or b"\r\n"
-
-
-def _base64_lines(data: bytes) -> bytes:
-    lines = (
-        binascii.b2a_base64(data[place : place + _BASE64_LINE], newline=False)
-        for place in range(0, len(data), _BASE64_LINE)
-    )
-    return b"".join(line + b"\r\n" for line in lines)

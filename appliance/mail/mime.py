@@ -32,7 +32,6 @@ __all__ = [
 
 MAX_DEPTH = 32  # multiparts and messages inside each other
 MAX_PARTS = 1000
-MAX_SECTION = 64 * 1024  # octets of one header section that are read
 _MAX_BOUNDARY = 1000  # RFC 2046 §5.1.1 allows 70
 _MAX_NEAR_MISSES = 100_000  # lines that begin like a boundary, and are none
 
@@ -203,7 +202,7 @@ class _Scan:
         following = self._next(position)
         limit = self._size if following is None else following[1].start
         end, start = self._section(position, limit)
-        fields = _content_fields(self._octets[position : min(end, position + MAX_SECTION)])
+        fields = _content_fields(self._octets[position : min(end, position + headers.MAX_SECTION)])
         default = "message/rfc822" if parent and parent.type == "multipart/digest" else "text/plain"
         type_, values = _content_type(fields.get(b"content-type", ""), default)
         boundary = b""
@@ -241,7 +240,9 @@ class _Scan:
     def _begins_header(self, position: int, limit: int) -> bool:
         if _FIELD.match(self._octets, position, limit):
             return True
-        line_end = _LINE_END.search(self._octets, position, min(limit, position + MAX_SECTION))
+        line_end = _LINE_END.search(
+            self._octets, position, min(limit, position + headers.MAX_SECTION)
+        )
         if line_end is None:
             return False
         is_from_line = _FROM_LINE.match(self._octets, position, limit) is not None
@@ -312,7 +313,7 @@ class _Names:
         if not entity.children:
             return ""
         inner = entity.children[0]
-        end = min(inner.start, inner.header_start + MAX_SECTION)
+        end = min(inner.start, inner.header_start + headers.MAX_SECTION)
         subject = headers.scan(self._octets[inner.header_start : end]).subject
         return parameters.file_name(subject.replace("/", "-").replace("\\", "-"))[:80].strip(" .")
 

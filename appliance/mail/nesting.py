@@ -23,6 +23,10 @@ VOID = frozenset(("br", "col", "hr", "img", "wbr"))
 
 _MAX_DEPTH = 200
 _MAX_FORMATTING = 32
+# The parser behind needs the square of the time for a long text full of "&". A comment, which it
+# removes, makes two of one.
+_MAX_RUN = 4096
+_BREAK = "<!---->"
 _FORMATTING = names("a b big code em font i s small strike strong tt u")
 _HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 _CLOSES_P = _HEADINGS | names(
@@ -34,7 +38,8 @@ _SECTIONS = frozenset(("tbody", "tfoot", "thead"))
 # Where only the structure of a table may stand.
 _STRUCTURE = _SECTIONS | {"colgroup", "table", "tr"}
 # An end tag, and what a start tag closes, does not reach beyond these.
-_BOUNDS = _CELLS | {"table"}
+_TABLE = frozenset(("table",))
+_BOUNDS = _CELLS | _TABLE
 # Table tags, with what has to be innermost for them.
 _TABLE_TAGS = {
     "caption": frozenset(("table",)),
@@ -61,10 +66,19 @@ class Nesting:
         self._count: Counter[str] = Counter()  # how many of each name are open
         self._formatting = 0
         self._left_out: Counter[str] = Counter()
+        self._run = 0  # characters of text since the last tag
 
     def text(self, text: str) -> None:
         """Write text."""
-        self._written.append(html.escape(text.replace("\0", ""), quote=False))
+        if text.strip() and not self._open_cell():
+            return
+        for place in range(0, len(text), _MAX_RUN):
+            piece = text[place : place + _MAX_RUN].replace("\0", "")
+            self._run += len(piece)
+            if self._run > _MAX_RUN:
+                self._written.append(_BREAK)
+                self._run = len(piece)
+            self._written.append(html.escape(piece, quote=False))
 
     def start(
         self, name: str, attributes: Iterable[tuple[str, str]] = (), *, written_as: str = ""
@@ -82,6 +96,7 @@ class Nesting:
         elif not self._may_begin(name):
             self._left_out[name] += name not in VOID
             return
+        self._run = 0
         values = "".join(f' {key}="{html.escape(value)}"' for key, value in attributes)
         self._written.append(f"<{written_as or name}{values}>")
         if name not in VOID:
@@ -94,7 +109,7 @@ class Nesting:
         if self._left_out[name]:
             self._left_out[name] -= 1
             return
-        bounds = frozenset(("table",)) if name in _TABLE_TAGS else _BOUNDS
+        bounds = _TABLE if name in _TABLE_TAGS or name == "table" else _BOUNDS
         place = self._find(frozenset((name,)), bounds - {name})
         if place >= 0:
             self._close(place)
@@ -106,7 +121,7 @@ class Nesting:
 
     def _make_room(self, name: str) -> bool:
         """Close up to where this table tag may stand."""
-        table = self._find(frozenset(("table",)), frozenset())
+        table = self._find(_TABLE, frozenset())
         if table < 0 or len(self._open) >= _MAX_DEPTH:
             return False
         parents = _TABLE_TAGS[name]
@@ -116,12 +131,19 @@ class Nesting:
         self._close(place + 1)
         return True
 
+    def _open_cell(self) -> bool:
+        """Between the cells of a table there is only its structure: what stands there gets a cell.
+
+        A parser would move it before the table.
+        """
+        if self._open and self._open[-1][0] in _STRUCTURE:
+            self.start("td")
+            return self._open[-1][0] == "td"
+        return True
+
     def _may_begin(self, name: str) -> bool:
-        innermost = self._open[-1][0] if self._open else ""
-        if innermost in _STRUCTURE and name not in VOID:
-            if name != "table":
-                return False  # a parser would move it before the table
-            self._close(self._find(frozenset(("table",)), frozenset()))
+        if not self._open_cell():
+            return False
         if name in _FORMATTING and self._formatting >= _MAX_FORMATTING:
             return False
         if name in _CLOSES_P:
@@ -154,6 +176,7 @@ class Nesting:
 
     def _close(self, place: int) -> None:
         """Close the elements from this place in, the innermost first."""
+        self._run = 0
         for name, written in reversed(self._open[place:]):
             self._written.append(f"</{written}>")
             self._count[name] -= 1

@@ -39,11 +39,11 @@ class MailboxPage:
     """Some mailboxes.
 
     Attributes:
-        lines: in the order of their names.
+        items: in the order of their names.
         after: where the next page begins; empty for none.
     """
 
-    lines: tuple[MailboxLine, ...]
+    items: tuple[MailboxLine, ...]
     after: str
 
 
@@ -91,11 +91,11 @@ class AddressPage:
     """Some lines of the address map.
 
     Attributes:
-        lines: in the order of their addresses.
+        items: in the order of their addresses.
         after: where the next page begins; empty for none.
     """
 
-    lines: tuple[MappedAddress, ...]
+    items: tuple[MappedAddress, ...]
     after: str
 
 

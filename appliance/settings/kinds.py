@@ -346,8 +346,9 @@ class WebUrl:
         """Take http://host or https://host, perhaps with a port; a final slash is cut off."""
         text = text.strip().rstrip("/")
         if text:
-            scheme, slashes, place = text.partition("://")
-            if not slashes or scheme.lower() not in ("http", "https"):
+            scheme, _, place = text.partition("://")
+            is_bare = place.count(":") > 1 and not place.startswith("[")  # RFC 3986 §3.2.2
+            if not place or is_bare or scheme.lower() not in ("http", "https"):
                 raise ValueError(f"{text!r} is not the address of a web server; {self.describe()}")
             split_host_port(place, 0)
         return text

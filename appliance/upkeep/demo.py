@@ -34,6 +34,8 @@ _SETTINGS = {
     "smtp.local_domain": "demo.test",
     "smtp.listen": "127.0.0.1",
     "pop.listen": "127.0.0.1",
+    "httpmail.listen": "127.0.0.1",
+    "web.listen": "127.0.0.1",
     "auth.without_tls": "yes",
     "auth.default_postoffice": "demo",
     "smtp.dial_ranges": "127.0.0.0/8 ::1",

@@ -77,13 +77,6 @@ def test_service_that_does_not_run_is_found_and_one_nobody_expects_is_shown(town
         bell.close()
 
 
-def test_serve_runs_what_is_expected() -> None:
-    source = Path(services.__file__).parents[1] / "upkeep" / "serve.py"
-    text = source.read_text(encoding="utf-8")
-    assert all(f'("{name}", partial(' in text for name in services.OWN)
-    assert set(services.expected()) >= set(services.OWN)
-
-
 def test_queue_tells_the_destination_with_the_oldest_message(town: Town, clock: SetClock) -> None:
     house = town.house
     began = clock.now_us()

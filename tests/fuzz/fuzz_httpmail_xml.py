@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
+from xml.etree.ElementTree import Element
 
 from httpmail import xml_in
 from httpmail.multistatus import MultiStatus
@@ -28,29 +30,19 @@ def fuzz_one(data: bytes) -> None:
     """Read `data` as each kind of body, and write back what was found."""
     for beginning, end in zip(_BEGINNINGS, _ENDS, strict=True):
         body = beginning + data + end
-        try:
+        with suppress(BadXml):
             asked = xml_in.propfind(body)
-        except BadXml as error:
-            assert str(error)
-        else:
             assert len(set(asked.names)) == len(asked.names)
             write([(name, None) for name in asked.names])
-        try:
+        with suppress(BadXml):
             root, _ = xml_in.parse(body)
-        except BadXml as error:
-            assert str(error)
-            continue
-        try:
             write([(each.name, each.value) for each in xml_in.updates(root)])
-        except BadXml:
-            pass
-        try:
+        with suppress(BadXml):
+            root, _ = xml_in.parse(body)
             assert all(each.href for each in xml_in.targets(root, "move"))
-        except BadXml:
-            pass
 
 
-def write(properties: list[tuple[str, xml_in.Element | None]]) -> None:
+def write(properties: list[tuple[str, Element | None]]) -> None:
     """See that what came in goes out as XML that can be read."""
     answer = MultiStatus()
     answer.properties("/x", properties)

@@ -24,6 +24,7 @@ from appliance.settings.kinds import (
     Marks,
     Ranges,
     Text,
+    WebUrl,
     Words,
     split_host_port,
 )
@@ -46,9 +47,10 @@ hosts = st.one_of(
     st.from_regex(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?(\.[a-z]{2,5}){0,2}", fullmatch=True),
     st.ip_addresses(v=4).map(str),
 )
+ports = st.integers(1, 65535)
 
 
-def values_of(kind: Kind[Any]) -> st.SearchStrategy[Any]:
+def values_of(kind: Kind[Any]) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - one per kind
     """Make right values of a kind."""
     match kind:
         case Boolean():
@@ -83,6 +85,10 @@ def values_of(kind: Kind[Any]) -> st.SearchStrategy[Any]:
                 st.builds("[{}]:{}".format, st.ip_addresses(v=6), st.integers(1, 65535)),
                 st.ip_addresses(v=6).map(str),
             )
+        case WebUrl():
+            places = st.one_of(hosts, st.builds("[{}]:{}".format, st.ip_addresses(v=6), ports))
+            schemes = st.sampled_from(("http", "https"))
+            return st.one_of(st.just(""), st.builds("{}://{}".format, schemes, places))
         case _:
             raise AssertionError(f"how are values of {kind} made?")
 

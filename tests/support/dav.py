@@ -151,7 +151,7 @@ class Dav:
             base_url=self._host,
             method=method,
             data=octets,
-            headers=headers,
+            headers=list(headers.items()),
             environ_overrides={"REMOTE_ADDR": self._client},
         )
         environ = builder.get_environ()

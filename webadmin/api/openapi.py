@@ -5,12 +5,12 @@ Standards: OpenAPI 3.1. Owns: nothing.
 
 from __future__ import annotations
 
-import inspect
 from typing import Any, get_type_hints
 
 from appliance import __version__
 from appliance.operations.operation import Action, Operation, Question
 from webadmin.api import parameters
+from webadmin.api.docstrings import summary
 from webadmin.api.represent import Schema, schema_of
 from webadmin.api.routes import ROUTES, Route
 
@@ -36,14 +36,17 @@ _FAILURES = {
     "429": "Too many wrong tokens came from this address.",
     "503": "The server is busy; nothing was changed.",
 }
+_OF_BODIES = ("413", "415")
+_HEADERS = {
+    "401": ("WWW-Authenticate", "How to send a token."),
+    "403": ("WWW-Authenticate", "That the token lacks a permission."),
+    "429": ("Retry-After", "Seconds."),
+    "503": ("Retry-After", "Seconds."),
+}
 
 
-def document(server: str) -> dict[str, Any]:
-    """Return the whole description.
-
-    Args:
-        server: URL of the API.
-    """
+def document() -> dict[str, Any]:
+    """Return the whole description."""
     known: dict[str, Schema] = {"Problem": _PROBLEM}
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
@@ -55,12 +58,12 @@ def document(server: str) -> dict[str, Any]:
             "version": __version__,
             "description": "What the command line and the console can do, by the same operations.",
         },
-        "servers": [{"url": server}],
+        "servers": [{"url": "/api/v1"}],
         "security": [{"token": []}],
         "paths": paths,
         "components": {
             "schemas": known,
-            "responses": {code: _problem(text) for code, text in _FAILURES.items()},
+            "responses": {code: _problem(code) for code in _FAILURES},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -75,17 +78,16 @@ def result_of(operation: type[Operation]) -> Any:  # noqa: ANN401 - any type
 
 
 def _operation(route: Route, known: dict[str, Schema]) -> dict[str, Any]:
-    text = inspect.getdoc(route.operation) or ""
-    first, _, rest = text.partition("Attributes:")[0].partition("\n\n")
+    first, rest = summary(route.operation)
     found: dict[str, Any] = {
         "operationId": route.id,
-        "summary": " ".join(first.split()).rstrip("."),
+        "summary": first.rstrip("."),
         "tags": [route.operation.name.partition(".")[0]],
-        "description": " ".join([*rest.split(), f"Permission: `{route.operation.permission}`."]),
-        "parameters": [_in_path(route, name) for name in route.in_path],
+        "description": f"{rest} Permission: `{route.operation.permission}`.".strip(),
+        "parameters": [_in_path(route, each) for each in route.of_path],
         "responses": _responses(route, known),
     }
-    if route.method in ("GET", "DELETE"):
+    if route.asks_by_query:
         found["parameters"] += [_in_query(route, each) for each in route.free]
     elif route.free:
         body: Schema = {
@@ -94,9 +96,8 @@ def _operation(route: Route, known: dict[str, Schema]) -> dict[str, Any]:
             "required": [each.name for each in route.free if parameters.is_required(each)],
             "additionalProperties": False,
         }
-        required = bool(body["required"])
         found["requestBody"] = {
-            "required": required,
+            "required": bool(body["required"]),
             "content": {"application/json": {"schema": body}},
         }
     return found
@@ -107,8 +108,9 @@ def _responses(route: Route, known: dict[str, Schema]) -> dict[str, Any]:
     if route.status != 204:
         kind = result_of(route.operation)
         success["content"] = {"application/json": {"schema": _success(kind, known)}}
+    failures = [code for code in _FAILURES if not (route.asks_by_query and code in _OF_BODIES)]
     return {str(route.status): success} | {
-        code: {"$ref": f"#/components/responses/{code}"} for code in _FAILURES
+        code: {"$ref": f"#/components/responses/{code}"} for code in failures
     }
 
 
@@ -124,10 +126,18 @@ def _holding(name: str, found: Schema) -> Schema:
     return {"type": "object", "properties": {name: found}, "required": [name]}
 
 
-def _in_path(route: Route, name: str) -> dict[str, Any]:
-    text = parameters.documented(route.operation).get(name, "")
-    schema = {"type": "string", "minLength": 1}
-    return {"name": name, "in": "path", "required": True, "description": text, "schema": schema}
+def _in_path(route: Route, field: Any) -> dict[str, Any]:  # noqa: ANN401 - a dataclass field
+    schema = parameters.schema(route, field)
+    if schema["type"] == "string":
+        schema["minLength"] = 1
+    text = schema.pop("description", "")
+    return {
+        "name": field.name,
+        "in": "path",
+        "required": True,
+        "description": text,
+        "schema": schema,
+    }
 
 
 def _in_query(route: Route, field: Any) -> dict[str, Any]:  # noqa: ANN401 - a dataclass field
@@ -143,6 +153,12 @@ def _in_query(route: Route, field: Any) -> dict[str, Any]:  # noqa: ANN401 - a d
     }
 
 
-def _problem(text: str) -> dict[str, Any]:
+def _problem(code: str) -> dict[str, Any]:
     schema = {"$ref": "#/components/schemas/Problem"}
-    return {"description": text, "content": {"application/problem+json": {"schema": schema}}}
+    content = {"application/problem+json": {"schema": schema}}
+    found: dict[str, Any] = {"description": _FAILURES[code], "content": content}
+    if code in _HEADERS:
+        name, text = _HEADERS[code]
+        header = {"description": text, "required": True, "schema": {"type": "string"}}
+        found["headers"] = {name: header}
+    return found

@@ -5,7 +5,6 @@ Owns: nothing. Failure: `Invalid`, with the field that is wrong.
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field
@@ -14,16 +13,20 @@ from functools import cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
+from werkzeug.datastructures import MultiDict
 
+from appliance.operations.checks import MAX_QUOTA_KB
 from appliance.operations.operation import Invalid, Operation
+from webadmin.api.docstrings import documented
 from webadmin.api.represent import Schema, plain_schema
 from webadmin.api.routes import Route
 
-_INT_BOUNDS = {"most": (1, 1000), "days": (1, 3650)}
+_INT_BOUNDS = {"most": (1, 1000), "days": (1, 3650), "quota_kb": (0, MAX_QUOTA_KB)}
 _ANY_INT = (0, 2**31 - 1)
 _MAX_TEXT = 65_536  # characters; a value that long is no name, address or setting
-_ENTRY = re.compile(r"^ {8}(\w+): (.+(?:\n {9,}.+)*)", re.MULTILINE)
+_SEVERAL = (tuple, frozenset, list)
 _WHERE = re.compile(r" - at `\$\.?(.*?)`")
+_MISSING = re.compile(r"missing required field `(\w+)`")
 
 
 def read(route: Route, in_path: Mapping[str, str], sent: Mapping[str, Any]) -> Operation:
@@ -37,25 +40,35 @@ def read(route: Route, in_path: Mapping[str, str], sent: Mapping[str, Any]) -> O
     Raises:
         Invalid: a field is missing, unknown, or of another type.
     """
-    is_query = route.method in ("GET", "DELETE")
-    try:
-        values = msgspec.convert(sent, _shape(route), strict=not is_query, str_keys=True)
-    except msgspec.ValidationError as error:
-        where = _WHERE.search(str(error))
-        text = _WHERE.sub("", str(error))
-        raise Invalid(text, field=where[1].partition("[")[0] if where else "") from None
-    given = {name: getattr(values, name) for name in values.__struct_fields__}
-    return route.operation(**dict(route.fixed), **in_path, **given)
+    values = _convert(in_path, _shape(route, in_path=True), strict=False)
+    values |= _convert(sent, _shape(route, in_path=False), strict=not route.asks_by_query)
+    return route.operation(**dict(route.fixed), **values)
+
+
+def from_query(route: Route, query: MultiDict[str, str]) -> dict[str, Any]:
+    """Return the fields of a query by name: a list for those that hold several values.
+
+    Raises:
+        Invalid: one that holds a single value was given twice.
+    """
+    hints = _hints(route.operation)
+    found: dict[str, Any] = {}
+    for name, values in query.lists():
+        is_list = name in hints and get_origin(hints[name]) in _SEVERAL
+        if len(values) > 1 and not is_list:
+            raise Invalid(f"{name} was given {len(values)} times; give it once", field=name)
+        found[name] = values if is_list else values[0]
+    return found
 
 
 def schema(route: Route, field: Field[Any]) -> Schema:
     """Return the schema of one field, with what the operation's docstring says of it."""
-    found = _schema(_hints(route.operation)[field.name], field.name)
+    found = _schema(_hint(route, field), field.name)
     text = documented(route.operation).get(field.name)
     if text:
         found["description"] = text
     if not field.repr:
-        found |= {"writeOnly": True} if found.get("type") == "string" else {}
+        found["writeOnly"] = True
     if not is_required(field) and _default(field) not in (None, ""):
         found["default"] = _default(field)
     return found
@@ -67,39 +80,45 @@ def is_required(field: Field[Any]) -> bool:
 
 
 @cache
-def documented(operation: type[Operation]) -> dict[str, str]:
-    """Return what the docstrings of an operation and its bases say of its fields."""
-    found: dict[str, str] = {}
-    for each in reversed(operation.__mro__):
-        if "Attributes:" in (each.__doc__ or ""):
-            text = inspect.cleandoc(each.__doc__ or "").partition("Attributes:")[2]
-            entries = _ENTRY.findall("\n".join(f"    {line}" for line in text.splitlines()))
-            found |= {name: " ".join(said.split()) for name, said in entries}
-    return found
-
-
-@cache
 def _hints(operation: type[Operation]) -> dict[str, Any]:
     return get_type_hints(operation)
 
 
+def _hint(route: Route, field: Field[Any]) -> Any:  # noqa: ANN401 - any type
+    """Return a field's type; None as its default stands for leaving it out, and is not sent."""
+    kind = _hints(route.operation)[field.name]
+    if field.default is None:
+        (kind,) = (each for each in get_args(kind) if each is not type(None))
+    return kind
+
+
+def _convert(
+    sent: Mapping[str, Any], shape: type[msgspec.Struct], *, strict: bool
+) -> dict[str, Any]:
+    """Return the fields that were sent, each as its own type."""
+    try:
+        found = msgspec.convert(sent, shape, strict=strict, str_keys=True)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        where = _WHERE.search(text) or _MISSING.search(text)
+        field = where[1].partition("[")[0] if where else ""
+        raise Invalid(_WHERE.sub("", text), field=field) from None
+    values = {name: getattr(found, name) for name in found.__struct_fields__}
+    return {name: value for name, value in values.items() if value is not msgspec.UNSET}
+
+
 @cache
-def _shape(route: Route) -> type[msgspec.Struct]:
-    """Return the type that the free fields of a route are converted to."""
-    hints = _hints(route.operation)
-    required = [
-        (each.name, _bounded(hints[each.name], each.name))
-        for each in route.free
-        if is_required(each)
-    ]
-    optional = [
-        (each.name, _bounded(hints[each.name], each.name), each.default)
-        for each in route.free
-        if not is_required(each)
-    ]
-    return msgspec.defstruct(
-        route.id.replace(".", "_"), [*required, *optional], forbid_unknown_fields=True, kw_only=True
-    )
+def _shape(route: Route, *, in_path: bool) -> type[msgspec.Struct]:
+    """Return the type that a route's fields are converted to: those of the path, or the free."""
+    fields: list[Any] = []
+    for each in route.of_path if in_path else route.free:
+        kind = _bounded(_hint(route, each), each.name)
+        if is_required(each):
+            fields.append((each.name, kind))
+        else:
+            fields.append((each.name, kind | msgspec.UnsetType, msgspec.UNSET))
+    name = route.id.replace(".", "_")
+    return msgspec.defstruct(name, fields, forbid_unknown_fields=True, kw_only=True)
 
 
 def _bounded(kind: Any, name: str) -> Any:  # noqa: ANN401 - any type
@@ -114,16 +133,12 @@ def _bounded(kind: Any, name: str) -> Any:  # noqa: ANN401 - any type
 
 def _schema(kind: Any, name: str) -> Schema:  # noqa: ANN401 - any type
     inner = get_args(kind)
-    if get_origin(kind) in (tuple, frozenset, list):
+    if get_origin(kind) in _SEVERAL:
         return {"type": "array", "items": _schema(inner[0], name)}
     if type(None) in inner:
         (other,) = (each for each in inner if each is not type(None))
         found = _schema(other, name)
-        return (
-            {**found, "type": [found["type"], "null"]}
-            if "enum" not in found
-            else {"anyOf": [found, {"type": "null"}]}
-        )
+        return {**found, "type": [found["type"], "null"]}
     found = plain_schema(kind)
     if kind is int:
         low, high = _INT_BOUNDS.get(name, _ANY_INT)

@@ -18,6 +18,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from appliance.runtime.clock import MICROSECONDS
 from appliance.settings.setting import Setting
+from webadmin.api.docstrings import documented
 
 Schema = dict[str, Any]
 _TIMES = ("at", "since")
@@ -82,10 +83,14 @@ def _named(kind: Any, known: dict[str, Schema]) -> Schema:  # noqa: ANN401 - a d
     name = kind.__name__
     if name not in known:
         known[name] = {}  # a type may hold itself
-        properties = {
-            member: _time_schema() if _is_time(member, type_) else schema_of(type_, known)
-            for member, type_ in _members(kind).items()
-        }
+        properties = {}
+        for member, type_ in _members(kind).items():
+            is_time = _is_time(member, type_)
+            found = _time_schema() if is_time else schema_of(type_, known)
+            text = documented(kind).get(member, "")
+            if is_time:  # the house's unit is not the API's
+                text = text.partition("µs")[0].rstrip(" ,;:")
+            properties[member] = {**found, "description": text} if text else found
         known[name] = _object(properties)
     return {"$ref": f"#/components/schemas/{name}"}
 

@@ -13,15 +13,18 @@ from typing import Any
 from appliance.operations import (
     addresses,
     badmail,
+    census,
     domains,
+    health,
     mailboxes,
     messages,
-    operators,
     postoffices,
     queue,
     records,
+    revisions,
     services,
     settings,
+    trends,
 )
 from appliance.operations.operation import Operation
 
@@ -52,6 +55,21 @@ class Route:
         return tuple(_IN_PATH.findall(self.path))
 
     @property
+    def rule(self) -> str:
+        """The path as Flask writes it; an address may hold a slash (RFC 5321 §4.1.2)."""
+        return self.path.replace("{address}", "<path:address>").replace("{", "<").replace("}", ">")
+
+    @property
+    def asks_by_query(self) -> bool:
+        """Whether its other fields come as query parameters."""
+        return self.method in ("GET", "DELETE")
+
+    @property
+    def of_path(self) -> tuple[Any, ...]:
+        """The dataclass fields that stand in the path."""
+        return tuple(each for each in fields(self.operation) if each.name in self.in_path)  # type: ignore[arg-type] # operations are dataclasses
+
+    @property
     def free(self) -> tuple[Any, ...]:
         """The dataclass fields that come as query parameters or in the body."""
         taken = {*self.in_path, *(name for name, _ in self.fixed)}
@@ -68,35 +86,35 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/postoffices", postoffices.ListPostOffices),
     Route("POST", "/postoffices", postoffices.CreatePostOffice, 201),
     Route("GET", "/postoffices/{postoffice}", postoffices.ShowPostOffice),
-    Route("PATCH", "/postoffices/{postoffice}", postoffices.EnablePostOffice, 204),
+    Route("GET", "/postoffices/{postoffice}/overview", census.SurveyPostOffice),
+    Route("PUT", "/postoffices/{postoffice}/enabled", postoffices.EnablePostOffice, 204),
     Route("DELETE", "/postoffices/{postoffice}", postoffices.DeletePostOffice, 204),
     Route("GET", "/domains", domains.ListDomains),
     Route("POST", "/domains", domains.CreateDomain, 201),
-    Route("PATCH", "/domains/{domain}", domains.EnableDomain, 204),
+    Route("PUT", "/domains/{domain}/enabled", domains.EnableDomain, 204),
     Route("DELETE", "/domains/{domain}", domains.DeleteDomain, 204),
-    Route("GET", "/mailboxes", mailboxes.ListMailboxes),
+    Route("GET", "/mailboxes", census.FindMailboxes),
     Route("POST", "/mailboxes", mailboxes.CreateMailbox, 201),
     Route("GET", "/mailboxes/{mailbox}", mailboxes.ShowMailbox),
+    Route("PATCH", "/mailboxes/{mailbox}", mailboxes.EditMailbox),
     Route("PUT", "/mailboxes/{mailbox}/enabled", mailboxes.EnableMailbox, 204),
     Route("PUT", "/mailboxes/{mailbox}/password", mailboxes.SetMailboxPassword, 204),
     Route("DELETE", "/mailboxes/{mailbox}", mailboxes.DeleteMailbox, 204),
-    Route("GET", "/addresses", addresses.ListAddresses),
+    Route("GET", "/addresses", census.FindAddresses),
     Route("POST", "/addresses", addresses.CreateAddress, 201),
     Route("DELETE", "/addresses/{address}", addresses.DeleteAddress, 204),
-    Route("GET", "/operators", operators.ListOperators),
-    Route("POST", "/operators", operators.CreateOperator, 201),
-    Route("PUT", "/operators/{operator}/password", operators.SetOperatorPassword, 204),
-    Route("DELETE", "/operators/{operator}", operators.DeleteOperator, 204),
     Route("GET", "/settings", settings.ListSettings),
     Route("GET", "/settings/{setting}", settings.GetSetting),
     Route("PUT", "/settings/{setting}", settings.ChangeSetting, 204),
     Route("GET", "/queue", queue.ListQueue),
     Route("GET", "/queue/counts", queue.CountQueue),
+    Route("GET", "/queue/destinations", queue.CountDestinations),
     Route("POST", "/queue/retry", queue.RetryMessages, fixed=(("message", ""),)),
     Route("GET", "/queue/{message}", queue.ShowQueued),
     Route("POST", "/queue/{message}/hold", queue.HoldMessage),
     Route("POST", "/queue/{message}/release", queue.ReleaseMessage),
     Route("POST", "/queue/{message}/retry", queue.RetryMessages),
+    Route("POST", "/queue/{message}/bounce", queue.BounceMessage),
     Route("DELETE", "/queue/{message}", queue.RemoveMessage, 204),
     Route("GET", "/messages", messages.SearchMessages),
     Route("POST", "/messages", messages.SendMessage, 201),
@@ -107,6 +125,12 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/badmail/{copy}/requeue", badmail.RequeueBadMail),
     Route("DELETE", "/badmail/{copy}", badmail.DeleteBadMail, 204),
     Route("GET", "/revisions", records.ListRevisions),
+    Route("GET", "/revisions/{revision}/return", revisions.PlanReturn),
+    Route("POST", "/revisions/{revision}/return", revisions.ReturnTo),
+    Route("GET", "/revisions/{revision}/undo", revisions.PlanUndo),
+    Route("POST", "/revisions/{revision}/undo", revisions.UndoRevision),
     Route("GET", "/audit", records.ListAudit),
     Route("GET", "/services", services.ListServices),
+    Route("GET", "/health", health.ShowHealth),
+    Route("GET", "/trends", trends.Trend),
 )

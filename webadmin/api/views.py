@@ -7,20 +7,30 @@ Owns: nothing. Failure: a status with `application/problem+json`; never a page.
 from __future__ import annotations
 
 from collections.abc import Callable
-from http import HTTPStatus
+from functools import cache
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
+from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import (
     BadRequest,
     HTTPException,
-    RequestEntityTooLarge,
+    TooManyRequests,
+    Unauthorized,
     UnsupportedMediaType,
 )
 
 from appliance.database.errors import DatabaseError
-from appliance.operations.operation import Action, Call, Change, Invalid, OperationError, Question
+from appliance.operations.operation import (
+    Action,
+    Call,
+    Change,
+    Invalid,
+    OperationError,
+    Question,
+    Refused,
+)
 from appliance.operations.operation import ask as ask_house
 from appliance.operations.operation import perform as perform_in_house
 from appliance.operations.tokens import find_token
@@ -32,38 +42,39 @@ from webadmin.api.openapi import document
 from webadmin.api.represent import to_json
 from webadmin.api.routes import ROUTES, Route
 from webadmin.context import client, parts
-from webadmin.errors import status_of, tell_unforeseen
+from webadmin.errors import status_of, tell_busy, tell_unforeseen
+from webadmin.problems import RETRY_S, of_http, problem
 
-_MAX_BODY = 1 << 20
+_MAX_BODY = 1 << 20  # octets
+_REALM = {"realm": "posthouse"}
 _encode = msgspec.json.Encoder().encode
-
-
-class _NoToken(Exception):
-    """Nobody is known by the request's token; the text says why."""
-
-
-class _TooMany(Exception):
-    """Too many wrong tokens came from this address."""
 
 
 def register(blueprint: Blueprint) -> None:
     """Add the description and every route."""
     blueprint.add_url_rule("/openapi.json", "openapi", _describe)
     for route in ROUTES:
-        path = route.path.replace("{", "<").replace("}", ">")
         endpoint = route.id.replace(".", "-")
-        blueprint.add_url_rule(path, endpoint, _view(route), methods=[route.method])
-    for kind in (OperationError, DatabaseError, HTTPException, _NoToken, _TooMany, Exception):
+        blueprint.add_url_rule(
+            route.rule, endpoint, _view(route), methods=[route.method], merge_slashes=False
+        )
+    for kind in (OperationError, DatabaseError, HTTPException, Exception):
         blueprint.register_error_handler(kind, _fail)
 
 
+@cache
+def _description() -> bytes:
+    return _encode(document())
+
+
 def _describe() -> Response:
-    return _json(document(request.url_root.rstrip("/") + "/api/v1"))
+    return Response(_description(), content_type="application/json")
 
 
 def _view(route: Route) -> Callable[..., Response]:
     def answer(**in_path: str) -> Response:
         actor = _actor()
+        g.caller = str(actor)
         sent = _sent(route)
         names = [each.name for each in route.free]
         if actor.postoffice and "postoffice" in names:  # of whom else could it speak
@@ -75,7 +86,9 @@ def _view(route: Route) -> Callable[..., Response]:
         else:
             assert isinstance(operation, Change | Action)
             result = perform_in_house(parts().house, call, operation)
-        return Response(status=204) if route.status == 204 else _json(_body(result), route.status)
+        if route.status == 204:
+            return Response(status=204)
+        return Response(_encode(_body(result)), route.status, content_type="application/json")
 
     return answer
 
@@ -86,31 +99,32 @@ def _actor() -> Actor:
     key, within_s = f"client {client()}", settings[auth.pause]
     failures = house.throttle.failures(key, within_s=within_s)
     if not may_try(login_failures=0, client_failures=failures, settings=settings).accepted:
-        raise _TooMany("too many wrong tokens came from this address; wait a while")
+        text = "too many wrong tokens or passwords came from this address; wait a while"
+        raise TooManyRequests(text, retry_after=within_s)
     if not (request.is_secure or settings[auth.without_tls]):
-        raise _NoToken("tokens are only taken over https")
+        raise _unauthorized("tokens are only taken over https")
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
-        raise _NoToken("send a token: Authorization: Bearer ph_…")
+        raise _unauthorized("send a token: Authorization: Bearer ph_…")
     actor = find_token(house, token.strip())
     if actor is None:
         house.throttle.count(key, within_s=within_s)
-        raise _NoToken("that token is unknown, revoked or out of date")
+        text = "that token is unknown, revoked or out of date"
+        raise _unauthorized(text, error="invalid_token")  # RFC 6750 §3.1
     return actor
 
 
+def _unauthorized(text: str, **why: str) -> Unauthorized:
+    return Unauthorized(text, www_authenticate=WWWAuthenticate("bearer", {**_REALM, **why}))
+
+
 def _sent(route: Route) -> dict[str, Any]:
-    if route.method in ("GET", "DELETE"):
-        return {
-            name: values if len(values) > 1 else values[0]
-            for name, values in request.args.to_dict(flat=False).items()
-        }
+    if route.asks_by_query:
+        return parameters.from_query(route, request.args)
     if request.args:
-        raise Invalid(
-            f"{next(iter(request.args))!r}: a {route.method} takes its values in the body"
-        )
-    if (request.content_length or 0) > _MAX_BODY:
-        raise RequestEntityTooLarge
+        name = next(iter(request.args))
+        raise Invalid(f"{name!r}: a {route.method} takes its values in the body")
+    request.max_content_length = _MAX_BODY
     octets = request.get_data()
     if not octets and not any(parameters.is_required(each) for each in route.free):
         return {}
@@ -119,9 +133,11 @@ def _sent(route: Route) -> dict[str, Any]:
     try:
         sent = msgspec.json.decode(octets)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(str(error)) from None
+        raise BadRequest(f"the body is no JSON: {error}") from None
+    except RecursionError:
+        raise BadRequest("the body is nested too deeply") from None
     if not isinstance(sent, dict):
-        raise Invalid("the body is a JSON object")
+        raise Invalid("the body is a JSON object, with the fields as its members")
     return sent
 
 
@@ -134,34 +150,14 @@ def _body(result: object) -> object:
 
 
 def _fail(error: Exception) -> Response:
-    field = ""
     match error:
+        case Refused():
+            scope = WWWAuthenticate("bearer", {**_REALM, "error": "insufficient_scope"})
+            return problem(403, str(error), headers={"WWW-Authenticate": scope.to_header()})
         case OperationError():
-            status, text = status_of(error), str(error)
-            field = error.field if isinstance(error, Invalid) else ""
+            return problem(status_of(error), str(error), field=error.field)
         case DatabaseError():
-            status, text = 503, "the server is busy; nothing was changed"
-        case _NoToken():
-            status, text = 401, str(error)
-        case _TooMany():
-            status, text = 429, str(error)
+            return problem(503, tell_busy(error), headers={"Retry-After": str(RETRY_S)})
         case HTTPException():
-            status, text = error.code or 500, error.description or error.name
-        case _:
-            status, text = 500, tell_unforeseen(error)
-    problem = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": text,
-        **({"field": field} if field else {}),
-    }
-    response = _json(problem, status)
-    response.content_type = "application/problem+json"
-    if status == 401:
-        response.headers["WWW-Authenticate"] = 'Bearer realm="posthouse"'
-    return response
-
-
-def _json(value: object, status: int = 200) -> Response:
-    return Response(_encode(value), status, content_type="application/json")
+            return of_http(error)
+    return problem(500, tell_unforeseen(error))

@@ -11,7 +11,7 @@ from appliance.operations.operation import Invalid
 from appliance.store.errors import BadFolderName, FolderExists, TooManyFolders
 from appliance.store.message import Folder, Use
 from webadmin.mail.actions import undo_fields
-from webadmin.mail.answers import Answer, answer, ask_first, layout
+from webadmin.mail.answers import Answer, answer, ask_first, layout, wants_part
 from webadmin.mail.choice import marks
 from webadmin.mail.mailbox import mailbox, special, title
 from webadmin.toasts import toast
@@ -121,7 +121,9 @@ def _name_form(
         wrong=wrong,
         back=url_for("webmail.home"),
     )
-    return page, 400 if wrong else 200
+    if not wrong:
+        return page, 200
+    return page, 422 if wants_part() else 400  # htmx puts a form back for 422 alone
 
 
 def _go_to(folder: Folder) -> BaseResponse:

@@ -75,6 +75,7 @@ def page(
             response.headers["HX-Trigger"] = json.dumps({"mail:changed": happened.event()})
         return response
     about |= _rows(current, wanted)
+    about["keeps_reader"] = "rows" in request.args  # the list is read again beside what is read
     template = "mail/part_list.html" if wants_part("list") else "mail/page.html"
     return make_response(render_template(template, **about))
 

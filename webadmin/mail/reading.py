@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from babel.lists import format_list
 from flask import Response, abort, make_response, redirect, render_template, request, url_for
@@ -31,8 +32,8 @@ from webadmin.mail.uids import pack
 
 _FRAME_POLICY = (
     "sandbox allow-popups allow-popups-to-escape-sandbox allow-same-origin; default-src 'none'; "
-    "img-src 'self' data:{remote}; style-src 'self' 'unsafe-inline'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'self'"
+    "img-src 'self' data:{remote}; style-src 'self' 'unsafe-inline'; font-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
 _NOTHING_RUNS = "sandbox; default-src 'none'; frame-ancestors 'none'"
 _SETS_COLOURS = re.compile(r"colou?r\s*[:=]|background(?:-image)?\s*[:=]", re.IGNORECASE)
@@ -61,13 +62,7 @@ def message(folder_id: int, uid: int) -> BaseResponse:
             "is_plain": "plain" in request.args,
             "is_flagged": bool(found.flags & Flag.FLAGGED),
             "shows_images": "images" in request.args,
-            "place": {"folder_id": folder_id, "uid": uid},
-            "of_part": {"inside": inside} if inside else {},
-            "here": url_for("webmail.message", folder_id=folder_id, uid=uid),
-            "answers": {
-                each: url_for("webmail.compose", answer=each, folder=folder_id, uid=uid)
-                for each in ("reply", "replyall", "forward")
-            },
+            "to": _addresses(folder_id, uid, inside, images="images" in request.args),
             **_recipients(letter),
         },
         happened=happened,
@@ -142,6 +137,29 @@ def _picture(folder_id: int, uid: int, part: Part) -> str:
     return url_for("webmail.part", folder_id=folder_id, uid=uid, number=number_of(part), show="1")
 
 
+def _addresses(folder_id: int, uid: int, inside: str, *, images: bool) -> dict[str, str]:
+    """Return the addresses that the page of a message leads to."""
+    at: dict[str, Any] = {"folder_id": folder_id, "uid": uid}
+    part: dict[str, Any] = at | ({"inside": inside} if inside else {})
+    return {
+        "here": url_for("webmail.message", **at),
+        "designed": url_for("webmail.message", **part),
+        "plain": url_for("webmail.message", plain=1, **part),
+        "images": url_for("webmail.message", images=1, **part),
+        "frame": url_for("webmail.body", **part, **({"images": 1} if images else {})),
+        "frame_images": url_for("webmail.body", images=1, **part),
+        "fields": url_for("webmail.fields", **at),
+        "source": url_for("webmail.source", **at),
+        "save": url_for("webmail.source", save=1, **at),
+        "archive": url_for("webmail.archive", **at),
+        "part": url_for("webmail.part", number="", **at),
+        **{
+            each: url_for("webmail.compose", answer=each, folder=folder_id, uid=uid)
+            for each in ("reply", "replyall", "forward")
+        },
+    }
+
+
 def _recipients(letter: Letter) -> dict[str, object]:
     """Return who it went to in a few words, and whether an answer to all goes further."""
     mapped = house().directory.addresses(mailbox=owner().login)
@@ -151,11 +169,12 @@ def _recipients(letter: Letter) -> dict[str, object]:
     shown = names if len(names) <= _NAMES_SHOWN + 1 else names[:_NAMES_SHOWN]
     if len(shown) < len(names):
         shown.append(escape(_("%(count)s more", count=len(names) - len(shown))))
-    line = format_list(shown, locale=get_locale()) if shown else ""
+    line = Markup(format_list(shown, locale=get_locale()))  # noqa: S704 - of escaped names
+    said = Markup(_("to %(names)s")) % {"names": line} if shown else _("to nobody named")  # noqa: S704
     others = {each.address.lower() for each in (*letter.to, *letter.cc)} - own
     sender = {letter.sender.address.lower()} if letter.sender else set()
     return {
-        "to_line": _("to %(names)s", names=Markup(line)) if line else _("to nobody named"),  # noqa: S704 - escaped
+        "to_line": said,
         "can_reply_all": bool(others - sender),
     }
 

@@ -41,7 +41,7 @@ def addresses() -> Answer:
 def delete_address() -> Response:
     """Take an address away; it can be put back."""
     address = request.form.get("address", "")
-    lines = ask(FindAddresses(postoffice=postoffice(), containing=address)).lines
+    lines = ask(FindAddresses(postoffice=postoffice(), containing=address)).items
     perform(DeleteAddress(address=address, postoffice=postoffice()))
     mailbox = next((each.mailbox for each in lines if each.address == address), "")
     local_part, _at, domain = address.rpartition("@")

@@ -41,11 +41,11 @@ def register(blueprint: Blueprint) -> None:
     both = ["GET", "POST"]
     add = blueprint.add_url_rule
     add("/mailboxes", "mailboxes", mailboxes)
-    add("/mailboxes/new", "new_mailbox", new_mailbox, methods=both)
-    add("/mailboxes/some", "some_mailboxes", some_mailboxes, methods=["POST"])
+    add("/new-mailbox", "new_mailbox", new_mailbox, methods=both)
+    add("/some-mailboxes", "some_mailboxes", some_mailboxes, methods=["POST"])
     add("/mailboxes/<name>", "mailbox", mailbox, methods=both)
     add("/mailboxes/<name>/password", "mailbox_password", mailbox_password, methods=["POST"])
-    add("/mailboxes/<name>/enabled", "mailbox_enabled", mailbox_enabled, methods=["POST"])
+    add("/mailbox-enabled", "mailbox_enabled", mailbox_enabled, methods=["POST"])
     add("/mailboxes/<name>/sessions", "mailbox_sessions", mailbox_sessions, methods=["POST"])
     add("/mailboxes/<name>/delete", "delete_mailbox", delete_mailbox, methods=["POST"])
 
@@ -118,8 +118,9 @@ def mailbox_password(name: str) -> Answer:
     return redirect(url_for(".mailbox", name=name), 303)
 
 
-def mailbox_enabled(name: str) -> Response:
+def mailbox_enabled() -> Response:
     """Suspend a mailbox, or let it work again."""
+    name = request.form.get("name", "")
     enabled = request.form.get("enabled") == "yes"
     perform(EnableMailbox(mailbox=_login(name), enabled=enabled))
     back = (".mailbox_enabled", {"name": name, "enabled": "no" if enabled else "yes"})

@@ -38,9 +38,9 @@ SECTIONS = {
     "trends": _l("Plots"),
 }
 EFFECTS = {
-    Effect.LIVE: _l("Takes effect within a second."),
-    Effect.RESTART: _l("Takes effect when its service starts again."),
-    Effect.ROOT: _l("Takes effect when the sockets are made again, with the server."),
+    Effect.LIVE: _l("Takes effect within a second"),
+    Effect.RESTART: _l("Takes effect when the service starts again"),
+    Effect.ROOT: _l("Takes effect when the server starts again"),
 }
 
 
@@ -53,17 +53,14 @@ class Control:
         minimum: of a number.
         maximum: of a number.
         words: to choose from.
+        is_short: what is typed takes a few characters.
     """
 
     shape: str
     minimum: int = 0
     maximum: int = 0
     words: tuple[str, ...] = ()
-
-    @property
-    def options(self) -> list[tuple[str, str]]:
-        """The words, as what is sent and what is shown."""
-        return [(word, word) for word in self.words]
+    is_short: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +94,11 @@ class Field:
     def effect(self) -> str:
         """When a new value takes effect."""
         return str(EFFECTS[self.setting.effect])
+
+    @property
+    def later(self) -> bool:
+        """Whether a new value takes effect only later."""
+        return self.setting.effect is not Effect.LIVE
 
     @property
     def allowed(self) -> str:
@@ -141,6 +143,8 @@ def control_of(setting: Setting[Any]) -> Control:
             return Control(shape, words=kind.words)
         case kinds.Words() if kind.allowed:
             return Control("many", words=kind.allowed)
+        case kinds.Duration() | kinds.Marks():
+            return Control("line", is_short=True)
         case _ if isinstance(kind, _LISTS):
             return Control("lines")
     return Control("line")

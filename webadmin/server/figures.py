@@ -60,11 +60,11 @@ class Table:
 
     Attributes:
         columns: their heads, after the time.
-        rows: when a step begins (µs) and its values, the newest first.
+        rows: when a step begins and its values, the newest first.
     """
 
     columns: tuple[str, ...]
-    rows: tuple[tuple[int, tuple[float | None, ...]], ...]
+    rows: tuple[tuple[str, tuple[float | None, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +156,12 @@ def table(what: str, length: Length) -> Table:
         columns[_("Recipients waiting")] = Series(main.series[1].values)
     else:
         columns |= _columns(what, length, main.series[0].values, steps)
+    written = _stamp(length)
     rows = (
-        (main.since + step * main.step, tuple(each.values[step] for each in columns.values()))
+        (
+            written(main.since + step * main.step),
+            tuple(each.values[step] for each in columns.values()),
+        )
         for step in reversed(range(steps))
     )
     return Table(tuple(columns), tuple(rows))
@@ -215,6 +219,12 @@ def _offset_s() -> int:
     """Return how far the reader's zone is from UTC now."""
     offset = datetime.now(UTC).astimezone(get_timezone()).utcoffset()
     return int(offset.total_seconds()) if offset else 0
+
+
+def _stamp(length: Length) -> Callable[[int], str]:
+    """Return how times are written in a table: within a day without the date."""
+    shape = "HH:mm" if length.hours <= 24 else "d MMM HH:mm"
+    return lambda us: str(format_datetime(formats.moment(us), shape, rebase=False))
 
 
 def _clock(length: Length) -> Callable[[int], str]:

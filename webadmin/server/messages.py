@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask_babel import gettext as _
@@ -19,6 +19,7 @@ from webadmin.server.hops import Look, look_of
 from webadmin.server.journey import tell
 
 _MOST_EVENTS = 400
+_MOST_FOUND = 100
 _MOST_FATES = 20
 _DAYS = (1, 7, 30, 90)
 _ID_LENGTH = 16
@@ -64,7 +65,7 @@ def messages() -> str | Response:
         else:
             return redirect(url_for(".message", message_id=found_id), 303)
     events = ask(SearchMessages(address=wanted, days=days, most=_MOST_EVENTS))
-    found = group(events)
+    found = [_with_subject(each) for each in group(events)[:_MOST_FOUND]]
     return render_template(
         "server/messages.html",
         wanted=wanted,
@@ -72,7 +73,7 @@ def messages() -> str | Response:
         choices=[(each, ngettext("the last day", "the last %(num)s days", each)) for each in _DAYS],
         found=found,
         heading=_heading(wanted, len(found)),
-        is_cut=len(events) == _MOST_EVENTS,
+        is_cut=len(events) == _MOST_EVENTS or len(found) == _MOST_FOUND,
     )
 
 
@@ -114,6 +115,18 @@ def _found(message_id: str, events: list[Event]) -> Found:
         sender=next((each.reverse_path for each in events if each.reverse_path), ""),
         recipients=tuple(dict.fromkeys(people)),
     )
+
+
+def _with_subject(found: Found) -> Found:
+    """Return a message with its subject, which only its first event gives."""
+    if found.subject:
+        return found
+    try:
+        first = ask(TraceMessage(message=found.id)).events[0]
+    except NotFound:  # forgotten meanwhile
+        return found
+    sender = found.sender or first.reverse_path
+    return replace(found, subject=first.detail.get("subject", ""), sender=sender)
 
 
 def _heading(wanted: str, count: int) -> str:

@@ -27,9 +27,12 @@ _BUTTONS = {
     "service": _l("See the services"),
     "queue": _l("See the messages"),
     "disk": _l("See what takes the space"),
-    "certificate": _l("See the settings"),
+    "certificate": _l("Change the certificate"),
     "logins": _l("See the log"),
+    "badmail": _l("See the copies"),
+    "setting": _l("See the setting"),
 }
+_STOPS = ("service", "queue.behind", "disk")  # causes of BAD findings that keep mail from flowing
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +120,10 @@ def numbers(what: str) -> str:
 
 def heading(health: Health, shown: Figures) -> str:
     """Say in a sentence how the server is."""
-    down = [each.name for each in health.services if each.expected and not each.processes]
     needs = needing(health.findings)
-    if down:
-        return ngettext(
-            "%(names)s does not run.", "%(names)s do not run.", len(down), names=", ".join(down)
-        )
+    for each in health.findings:
+        if each.severity is Severity.BAD and each.cause.startswith(_STOPS):
+            return f"{each.title}."
     if not needs and shown.is_new:
         return _("Everything runs. No mail has passed yet.")
     if not needs:

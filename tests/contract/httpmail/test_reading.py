@@ -10,7 +10,8 @@ import pytest
 from appliance.journey.event import Kind
 from appliance.operations.house import House
 from appliance.store.mailbox import MailboxStore
-from httpmail import listing, tree
+from httpmail import tree
+from httpmail.multistatus import MultiStatus
 from tests.support.dav import BASE, MESSAGES, Dav, propfind
 from tests.support.waiting import until
 
@@ -174,14 +175,14 @@ def test_the_listing_closes_its_file_when_it_fails(
     alice: Dav, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed: list[bool] = []
-    close = listing.MultiStatus.close
+    close = MultiStatus.close
 
-    def close_and_tell(answer: listing.MultiStatus) -> None:
+    def close_and_tell(answer: MultiStatus) -> None:
         close(answer)
         closed.append(True)
 
-    monkeypatch.setattr(listing.MultiStatus, "close", close_and_tell)
-    monkeypatch.setattr(tree.properties, "of_message", lambda name, listed: 1 / 0)
+    monkeypatch.setattr(MultiStatus, "close", close_and_tell)
+    monkeypatch.setattr("httpmail.properties.of_message", lambda name, listed: 1 / 0)
     assert alice.propfind("/folders/Inbox/", MESSAGES).status == 500
     assert closed
 

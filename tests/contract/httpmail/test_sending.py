@@ -7,6 +7,7 @@ import pytest
 from appliance.operations.house import House
 from appliance.operations.mailboxes import EditMailbox
 from appliance.operations.settings import ChangeSetting
+from appliance.queue.entry import Claimed
 from appliance.runtime.logs import Logs
 from appliance.store.mailbox import MailboxStore
 from appliance.store.message import Flag, Use
@@ -26,10 +27,14 @@ def send(client: Dav, body: bytes, **fields: str) -> Reply:
 
 
 def queued(house: House) -> list[bytes]:
-    """Return what is in the queue, without the trace line."""
-    found = {each.entry_id: house.queue.content_of(each).read() for each in claim_all(house)}
-    assert all(octets.startswith(b"Received: from [192.0.2.7]") for octets in found.values())
-    return [octets.partition(b" +0000\r\n")[2] for octets in found.values()]
+    """Return what has come into the queue, without the trace line."""
+    return [content(house, each) for each in claim_all(house)]
+
+
+def content(house: House, claimed: Claimed) -> bytes:
+    octets = house.queue.content_of(claimed).read()
+    assert octets.startswith(b"Received: from [192.0.2.7]")
+    return octets.partition(b" +0000\r\n")[2]
 
 
 @pytest.mark.parametrize("save", ["t", "f"])
@@ -41,7 +46,7 @@ def test_a_letter_goes_into_the_queue_as_it_is(
     (claimed,) = claim_all(house)
     assert str(claimed.envelope.reverse_path) == "alice@alpha.test"
     assert str(claimed.recipient.address) == "bob@beta.test"
-    assert queued(house) == [LETTER]
+    assert content(house, claimed) == LETTER
     sent = store.special(Use.SENT)
     assert sent.messages == (1 if save == "t" else 0)
     if save == "t":
@@ -143,10 +148,9 @@ def test_date_and_message_id_are_added_where_they_are_missing(
 def test_a_letter_posted_again_goes_out_once(alice: Dav, house: House, store: MailboxStore) -> None:
     for _ in range(2):  # as a client does that did not get the answer
         assert send(alice, ENVELOPE + LETTER, Saveinsent="t").status == 200
-    assert len(claim_all(house)) == 1
-    assert store.special(Use.SENT).messages == 1
-    assert send(alice, ENVELOPE + LETTER + b"!").status == 200
+    assert send(alice, ENVELOPE + LETTER + b"!").status == 200  # another letter
     assert len(claim_all(house)) == 2
+    assert store.special(Use.SENT).messages == 1
 
 
 def test_a_letter_without_message_id_may_go_out_twice(alice: Dav, house: House) -> None:

@@ -218,7 +218,7 @@ def test_properties_are_kept_as_they_were_given(alice: Dav, folder: str) -> None
 
 
 def test_a_property_beyond_reason_is_507(alice: Dav, folder: str) -> None:
-    body = update(f'<D:set><D:prop><t:x xmlns:t="urn:t">{"x" * 20_000}</t:x></D:prop></D:set>')
+    body = update(f'<D:set><D:prop><t:x xmlns:t="urn:t">{"x" * 200_000}</t:x></D:prop></D:set>')
     assert "507" in alice.ask("PROPPATCH", folder, body).text
 
 

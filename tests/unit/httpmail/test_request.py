@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from io import BytesIO
-from typing import Any
 
 import pytest
 
@@ -12,22 +12,18 @@ from httpmail.request import Request
 
 
 def request(
-    path: str = "/MEHTTPMail/folders/Inbox/",
-    *,
-    body: bytes = b"",
-    public_url: str = "",
-    **more: Any,
+    *, body: bytes = b"", public_url: str = "", more: Mapping[str, object] | None = None
 ) -> Request:
     environ = {
         "REQUEST_METHOD": "MOVE",
-        "PATH_INFO": path.encode().decode("latin-1"),
+        "PATH_INFO": "/MEHTTPMail/folders/Inbox/",
         "SERVER_NAME": "127.0.0.1",
         "SERVER_PORT": "8080",
         "HTTP_HOST": "mail.example.test:8080",
         "wsgi.url_scheme": "http",
         "wsgi.input": BytesIO(body),
         "CONTENT_LENGTH": str(len(body)),
-        **more,
+        **(more or {}),
     }
     return Request(environ, public_url=public_url)
 
@@ -47,13 +43,13 @@ def test_addresses_begin_with_what_the_client_asked_by(
     host: str, scheme: str, port: str, base: str
 ) -> None:
     more = {"HTTP_HOST": host, "wsgi.url_scheme": scheme, "SERVER_PORT": port}
-    assert request(**more).url("/a b/é") == f"{base}/MEHTTPMail/a%20b/%C3%A9"
+    assert request(more=more).url("/a b/é") == f"{base}/MEHTTPMail/a%20b/%C3%A9"
 
 
 @pytest.mark.parametrize("host", ["a b", 'a"b', "a/b", "a:b", "a@b", "[::1", "<x>"])
 def test_a_host_that_is_none_is_refused(host: str) -> None:
     with pytest.raises(Refused):
-        request(HTTP_HOST=host).url("/")
+        request(more={"HTTP_HOST": host}).url("/")
 
 
 @pytest.mark.parametrize(
@@ -102,7 +98,7 @@ def test_the_public_addresss_host_is_this_server_too() -> None:
 
 def test_a_destination_may_be_raw_utf_8() -> None:
     raw = "http://mail.example.test:8080/MEHTTPMail/folders/été".encode().decode("latin-1")
-    assert request(HTTP_DESTINATION=raw).destination() == "/folders/été"
+    assert request(more={"HTTP_DESTINATION": raw}).destination() == "/folders/été"
 
 
 @pytest.mark.parametrize(
@@ -116,36 +112,36 @@ def test_a_destination_may_be_raw_utf_8() -> None:
     ],
 )
 def test_depth_and_its_token(field: str, depth: str | None, no_root: bool) -> None:
-    found = request(HTTP_DEPTH=field)
+    found = request(more={"HTTP_DEPTH": field})
     assert (found.depth, found.no_root) == (depth, no_root)
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "1.5", "٣"])
 def test_a_length_that_is_none_is_refused(length: str) -> None:
     with pytest.raises(Refused) as error:
-        request(body=b"abc", CONTENT_LENGTH=length).octets(10)
+        request(body=b"abc", more={"CONTENT_LENGTH": length}).octets(10)
     assert error.value.value == 400
 
 
 def test_a_body_is_read_to_its_announced_end() -> None:
-    assert request(body=b"abcdef", CONTENT_LENGTH="3").octets(10) == b"abc"
-    assert request(body=b"abc", CONTENT_LENGTH="").octets(10) == b""
+    assert request(body=b"abcdef", more={"CONTENT_LENGTH": "3"}).octets(10) == b"abc"
+    assert request(body=b"abc", more={"CONTENT_LENGTH": ""}).octets(10) == b""
 
 
 def test_a_body_without_length_is_read_where_the_server_ends_it() -> None:
-    found = request(body=b"abc", CONTENT_LENGTH="", **{"wsgi.input_terminated": True})
+    found = request(body=b"abc", more={"CONTENT_LENGTH": "", "wsgi.input_terminated": True})
     assert found.octets(10) == b"abc"
     assert found.received == 3
 
 
 @pytest.mark.parametrize("more", [{}, {"CONTENT_LENGTH": "", "wsgi.input_terminated": True}])
-def test_a_body_beyond_its_limit_is_413(more: dict[str, Any]) -> None:
+def test_a_body_beyond_its_limit_is_413(more: dict[str, object]) -> None:
     with pytest.raises(Refused) as error:
-        request(body=b"x" * 5000, **more).octets(1024)
+        request(body=b"x" * 5000, more=more).octets(1024)
     assert (error.value.value, error.value.text) == (413, "The body is larger than 1 KiB")
 
 
 def test_a_body_that_breaks_off_is_400() -> None:
     with pytest.raises(Refused) as error:
-        request(body=b"abc", CONTENT_LENGTH="4").octets(10)
+        request(body=b"abc", more={"CONTENT_LENGTH": "4"}).octets(10)
     assert error.value.value == 400

@@ -6,7 +6,17 @@ import pytest
 
 from httpmail.rfc821 import MAX_ENVELOPE, BadEnvelope, EnvelopeReader
 
-BODY = b"MAIL FROM:<a@a.test>\r\nRCPT TO:<b@b.test>\r\nRCPT TO:<c@c.test>\r\n\r\nSubject: x\r\n\r\n.\r\n"
+BODY = (
+    b"MAIL FROM:<a@a.test>\r\nRCPT TO:<b@b.test>\r\nRCPT TO:<c@c.test>\r\n"
+    b"\r\nSubject: x\r\n\r\n.\r\n"
+)
+
+
+def cut(*pieces: bytes) -> None:
+    reader = EnvelopeReader()
+    for piece in pieces:
+        reader.feed(piece)
+    reader.close()
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
@@ -55,15 +65,11 @@ def test_an_address_is_found_however_it_is_written(line: str, address: str) -> N
     ],
 )
 def test_what_is_no_envelope_is_said(body: bytes) -> None:
-    reader = EnvelopeReader()
     with pytest.raises(BadEnvelope):
-        reader.feed(body)
-        reader.close()
+        cut(body)
 
 
 @pytest.mark.parametrize("piece", [b"x", b"RCPT TO:<b@b.test>\r\n"])
 def test_an_envelope_has_an_end(piece: bytes) -> None:
-    reader = EnvelopeReader()
     with pytest.raises(BadEnvelope, match=str(MAX_ENVELOPE)):
-        for _ in range(MAX_ENVELOPE):
-            reader.feed(piece * 100)
+        cut(*[piece * 100] * MAX_ENVELOPE)

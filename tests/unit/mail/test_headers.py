@@ -11,8 +11,12 @@ import pytest
 from appliance.mail.headers import (
     HeaderError,
     Summary,
+    addresses,
+    decoded,
+    fields,
     format_date,
     header,
+    raw_fields,
     received,
     scan,
     split,
@@ -128,6 +132,36 @@ def test_summary_comes_back_from_json() -> None:
 def test_what_is_no_summary_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 -- two kinds of ValueError, both documented
         Summary.from_json(text)
+
+
+def test_name_decoded_out_of_a_word_can_not_turn_into_an_address() -> None:
+    block = b"From: =?utf-8?q?boss=40bank=2Eexample_=3Cboss=40bank=2Eexample=3E=2C?= <evil@a.b>\r\n"
+    summary = scan(block)
+    assert summary.from_header == '"boss@bank.example <boss@bank.example>," <evil@a.b>'
+    assert [address for _, address in addresses(summary.from_header)] == ["evil@a.b"]
+
+
+def test_fields_are_listed_in_their_order_for_people() -> None:
+    block = (
+        b"Received: a\r\n\tb\r\nsubject : =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
+        b"From: =?utf-8?q?M=C3=BCller=2C_J?= <m@a.b>\r\nbroken\r\nX\x00Y: z\r\n"
+        b"Received: c\x1b\r\n\r\nNot: this\r\n"
+    )
+    assert fields(block) == [
+        ("Received", "a b"),
+        ("subject", "Grüße"),
+        ("From", '"Müller, J" <m@a.b>'),
+        ("Received", "c"),
+    ]
+    assert raw_fields(block)[1:3] == [
+        ("subject", "=?utf-8?q?Gr=C3=BC=C3=9Fe?="),
+        ("From", "=?utf-8?q?M=C3=BCller=2C_J?= <m@a.b>"),
+    ]
+    assert fields(b"") == []
+
+
+def test_value_without_structure_is_decoded_to_one_line() -> None:
+    assert decoded("=?utf-8?q?a=0D=0Ab?=  =?utf-8?q?=C3=BC?= \x00c") == "a bü c"
 
 
 @pytest.mark.parametrize(

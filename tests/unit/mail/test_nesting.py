@@ -36,16 +36,20 @@ def nested(source: str) -> str:
         # tables: cells close cells, and nothing stands between them
         ("<td>a</td>", "a"),
         ("<table><td>a<b>b<td>c", "<table><td>a<b>b</b></td><td>c</td></table>"),
-        ("<table><tr><b>a<td>b</b>c", "<table><tr>a<td>bc</td></tr></table>"),
+        ("<table><tr><b>a<td>b</b>c", "<table><tr><td><b>a</b></td><td>bc</td></tr></table>"),
+        ("<table> a <tr> <td>b", "<table><td> a </td><tr> <td>b</td></tr></table>"),
         ("<table><tr><td>a<tr><td>b", "<table><tr><td>a</td></tr><tr><td>b</td></tr></table>"),
-        ("<table><tbody><td>a<tbody><td>b", "<table><tbody><td>a</td></tbody><tbody><td>b</td></tbody></table>"),
-        ("<table><table><td>a", "<table></table><table><td>a</td></table>"),
+        (
+            "<table><thead><td>a<tbody><td>b",
+            "<table><thead><td>a</td></thead><tbody><td>b</td></tbody></table>",
+        ),
+        ("<table><table><td>a", "<table><td><table><td>a</td></table></td></table>"),
         ("<table><td><table><td>a</table>b", "<table><td><table><td>a</td></table>b</td></table>"),
         ("<div><table><td>a</div>b", "<div><table><td>ab</td></table></div>"),
         ("<p><table><td><p>a</table>", "<p></p><table><td><p>a</p></td></table>"),
         ("<p title='a\"b&lt;'>&lt;", '<p title="a&quot;b&lt;">&lt;</p>'),
     ],
-)  # fmt: skip
+)
 def test_tags_are_written_well_nested(source: str, expected: str) -> None:
     assert nested(source) == expected
 
@@ -53,6 +57,11 @@ def test_tags_are_written_well_nested(source: str, expected: str) -> None:
 def test_depth_has_a_limit_and_the_text_below_stays() -> None:
     written = nested("<div>" * 1000 + "a" + "</div>" * 1000 + "b")
     assert written == "<div>" * 200 + "a" + "</div>" * 200 + "b"
+
+
+def test_long_texts_are_written_in_several() -> None:
+    assert nested("a" * 5000) == "a" * 4096 + "<!---->" + "a" * 904
+    assert nested("<b>" + "a< " * 2000).count("<!---->") == 1
 
 
 def test_what_formats_is_nested_less_deeply() -> None:
@@ -70,10 +79,13 @@ def test_what_formats_is_nested_less_deeply() -> None:
         ("a < b <3", ["a ", "<", " b ", "<", "3"]),
         ("<!-->a<!--->b<!-- c --!>d<!-- e", ["a", "b", "d"]),
         ("<?a?><!b></ c></>d", ["d"]),
-        ("<script></scripty></script x>a", [Tag("script", {}), Tag("script", {"x": ""}, closes=True), "a"]),
+        (
+            "<script></scripty></script x>a",
+            [Tag("script", {}), Tag("script", {"x": ""}, closes=True), "a"],
+        ),
         ("<style>a", [Tag("style", {})]),
     ],
-)  # fmt: skip
+)
 def test_markup_is_cut_as_browsers_cut_it(source: str, expected: list[Tag | str]) -> None:
     """The HTML standard, §13.2.5."""
     assert list(tokens(source)) == expected

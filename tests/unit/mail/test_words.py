@@ -65,3 +65,19 @@ def test_bytes_without_a_charset_are_utf8_or_windows_1252() -> None:
     assert words.decode_bytes("é€".encode()) == "é€"
     assert words.decode_bytes("é€".encode("cp1252")) == "é€"
     assert words.decode_bytes(b"\x81") == "\N{REPLACEMENT CHARACTER}"
+
+
+@pytest.mark.parametrize(
+    ("written", "decoded"),
+    [
+        ("=?utf-8?q?M=C3=BCller?= <m@a.b>", "Müller <m@a.b>"),
+        ("=?utf-8?q?M=C3=BCller=2C?= =?utf-8?q?_J?= <m@a.b>", '"Müller, J" <m@a.b>'),
+        ('"=?utf-8?q?M=C3=BCller=2C_J?=" <m@a.b>', '"Müller, J" <m@a.b>'),
+        ('"=?utf-8?q?M=C3=BCller?= \\"x" <m@a.b>', '"Müller \\"x" <m@a.b>'),
+        ('"a, b" =?utf-8?q?=22=5C?= <m@a.b>', '"a, b" "\\"\\\\" <m@a.b>'),
+        ('=?utf-8?q?a?= "unclosed, b', 'a "unclosed, b'),
+        ("plain, text", "plain, text"),
+    ],
+)
+def test_words_among_structure_stay_one_phrase_each(written: str, decoded: str) -> None:
+    assert words.decode_phrases(written) == decoded

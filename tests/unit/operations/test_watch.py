@@ -9,7 +9,10 @@ from appliance.settings import catalogue
 from appliance.settings.snapshot import Snapshot
 
 
-@pytest.mark.parametrize(("service", "prefix"), [("SMTP", "smtp"), ("POP", "pop"), ("MTA", "mta")])
+@pytest.mark.parametrize(
+    ("service", "prefix"),
+    [("SMTP", "smtp"), ("POP", "pop"), ("MTA", "mta"), ("HTTPMAIL", "httpmail"), ("WEB", "web")],
+)
 def test_each_service_has_its_own_switches(service: str, prefix: str) -> None:
     for name in ("activity", "debug", "w3c"):
         switch = f"{prefix}.log_{name}"

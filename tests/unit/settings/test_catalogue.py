@@ -93,9 +93,10 @@ def test_name_is_defined_once() -> None:
 def readers() -> dict[str, set[tuple[str, str]]]:
     """Find which settings' variables each source file outside the catalogue refers to."""
     found: dict[str, set[tuple[str, str]]] = {}
-    for path in ROOT.rglob("*.py"):
+    doors = (ROOT.parent / "httpmail", ROOT.parent / "webadmin")
+    for path in (each for package in (ROOT, *doors) for each in package.rglob("*.py")):
         if path.parent != ROOT / "settings":
-            found[str(path.relative_to(ROOT))] = set(
+            found[str(path.relative_to(ROOT.parent))] = set(
                 _references(ast.parse(path.read_text("utf-8")))
             )
     return found

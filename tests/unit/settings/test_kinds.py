@@ -16,6 +16,7 @@ from appliance.settings.kinds import (
     Integer,
     Ranges,
     Text,
+    WebUrl,
     Words,
     split_host_port,
 )
@@ -55,6 +56,9 @@ def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         (HostPort(), "", ""),
         (HostPort(), " mail.example.com:25 ", "mail.example.com:25"),
         (HostPort(), "[2001:db8::1]:25", "[2001:db8::1]:25"),
+        (WebUrl(), "", ""),
+        (WebUrl(), " https://mail.example.com/ ", "https://mail.example.com"),
+        (WebUrl(), "http://[2001:db8::1]:8080", "http://[2001:db8::1]:8080"),
     ],
 )
 def test_right_text_becomes_a_value(kind: AnyKind, text: str, value: object) -> None:
@@ -94,6 +98,11 @@ WRONG: list[tuple[AnyKind, str, str]] = [
     (HostPort(), "[nothing]:25", "'[nothing]:25'"),
     (HostPort(), "2001:db8:::1", "'2001:db8:::1'"),
     (HostPort(), ":25", "':25'"),
+    (WebUrl(), "mail.example.com", "'mail.example.com'"),
+    (WebUrl(), "ftp://mail.example.com", "'ftp://mail.example.com'"),
+    (WebUrl(), "https://", "'https:'"),
+    (WebUrl(), "http://2001:db8::1", "'http://2001:db8::1'"),
+    (WebUrl(), "https://mail.example.com/mail", "'mail.example.com/mail'"),
 ]
 
 

@@ -4,6 +4,7 @@ import { each, on, words } from "./page.js";
 import { toast } from "./toasts.js";
 
 each("[data-reveal], [data-copy]", (button) => { button.hidden = false; });
+each("[data-noscript]", (button) => { button.hidden = true; });
 
 on("click", "[data-reveal]", (event, button) => {
   const input = document.getElementById(button.dataset.reveal);

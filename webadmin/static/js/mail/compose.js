@@ -114,7 +114,7 @@ async function attach(list) {
 }
 
 editor(page, form, changed);
-for (const name of ["to", "cc", "bcc"]) peopleOf(form.elements[name], words, changed);
+for (const name of ["to", "cc", "bcc"]) peopleOf(page.querySelector(`[name="${name}"]`), words, changed);
 
 // Cc and Bcc stand there once they are asked for, or used.
 const more = page.querySelector("[data-more-people]");
@@ -197,5 +197,6 @@ page.addEventListener("drop", (event) => {
 
 prepare();
 const wrong = page.querySelector("[aria-invalid=true]");
-if (wrong) (wrong.type === "hidden" ? wrong.parentElement.querySelector("input:not([type=hidden])") : wrong)?.focus();
-else if (!form.elements.to.value) form.elements.to.parentElement.querySelector("input:not([type=hidden])")?.focus();
+const first = document.getElementById("to");
+if (wrong) (wrong.type === "hidden" ? wrong.parentElement.querySelector(".in") : wrong).focus();
+else if (!page.querySelector("[name=to]").value) first.focus();
