@@ -13,7 +13,7 @@ import re
 
 import charset_normalizer
 
-__all__ = ["codec", "text"]
+__all__ = ["codec", "decode", "text"]
 
 _NAME = re.compile(
     r"utf-?(?:7|8|16|32)(?:-?[bl]e)?|iso-?8859-?\d{1,2}|latin\d|(?:windows-?|cp|ibm)\d{3,4}"
@@ -72,6 +72,20 @@ def codec(name: str) -> str:
     return name if _NAME.fullmatch(name) else ""
 
 
+def decode(octets: bytes, name: str, errors: str = "replace") -> str:
+    """Decode in a codec that `codec` named; the result has no lone surrogates.
+
+    Raises:
+        LookupError: No codec has this name, for all its right shape.
+        UnicodeError: The octets are none of it, and `errors` is "strict".
+    """
+    decoded = octets.decode(name, errors)
+    if name.replace("-", "") != "utf7":
+        return decoded
+    # It alone can write them, and nothing can be done with them.
+    return decoded.encode("utf-16", "surrogatepass").decode("utf-16", "ignore")
+
+
 def text(octets: bytes, declared: str = "") -> str:
     """Read a text of any size.
 
@@ -86,7 +100,7 @@ def text(octets: bytes, declared: str = "") -> str:
     name = codec(declared)
     if name and name != "ascii":
         try:
-            decoded = octets.decode(name)
+            decoded = decode(octets, name, "strict")
         except (LookupError, UnicodeError) as error:
             believed = name != "utf-8" or _is_cut_off(error)
             decoded = _forgiving(octets, name) if believed else ""
@@ -108,7 +122,7 @@ def _is_cut_off(error: Exception) -> bool:
 
 def _forgiving(octets: bytes, name: str) -> str:
     try:
-        return octets.decode(name, "replace")
+        return decode(octets, name)
     except (LookupError, UnicodeError):  # a name of the right shape that no codec has
         return ""
 

@@ -61,7 +61,7 @@ _FUNCTION = re.compile(r"([\w\-]*)\s*\(")
 _FUNCTIONS = frozenset(("calc", "hsl", "hsla", "max", "min", "rgb", "rgba"))
 _NEGATIVE = re.compile(r"-\s*[\d.]")
 _BACKGROUND = re.compile(
-    r"(#[0-9a-f]{3,8}|(?:rgb|hsl)a?\([\d\s.,%/]{1,40}\)|[a-z]{3,30})(?![\w(])", re.IGNORECASE
+    r"(#[0-9a-f]{3,8}|(?:rgb|hsl)a?\([\d\s.,%/]{1,40}\)|(?!url)[a-z]{3,30})(?![\w(])", re.IGNORECASE
 )
 _MAX_STYLE = 4096  # characters
 

@@ -189,5 +189,5 @@ def _joined(parts: dict[int, tuple[bool, str]]) -> str:
             continue
         if place == 0 and value.count("'") >= 2:
             name, _, value = value.split("'", 2)
-        octets += unquote_to_bytes(value)
+        octets += unquote_to_bytes(value.encode("utf-8", "replace"))
     return charset.text(octets, name)

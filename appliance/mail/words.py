@@ -62,7 +62,7 @@ def decode_bytes(data: bytes, declared: str = "") -> str:
     name = charset.codec(declared)
     if name:
         try:
-            return data.decode(name, "replace")
+            return charset.decode(data, name)
         except (LookupError, UnicodeError):
             pass  # a name of the right shape for a charset that nobody has: guess
     try:

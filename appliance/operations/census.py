@@ -8,7 +8,7 @@ from appliance.directory import census
 from appliance.directory.census import Counts, Kind
 from appliance.directory.records import Mailbox, MappedAddress
 from appliance.mail.address import Address
-from appliance.operations.checks import found_mailbox, found_postoffice
+from appliance.operations.checks import checked_part, found_mailbox, found_postoffice
 from appliance.operations.house import House
 from appliance.operations.operation import Question
 from appliance.rules.access import Permission
@@ -78,7 +78,7 @@ class FindMailboxes(Question[MailboxPage]):
             house.databases.get("directory"),
             found.id,
             kind=self.kind,
-            containing=self.containing.strip(),
+            containing=checked_part(self.containing, field="containing"),
             after=self.after,
             most=self.most + 1,
         )
@@ -127,7 +127,7 @@ class FindAddresses(Question[AddressPage]):
         keys = census.addresses(
             house.databases.get("directory"),
             found.id,
-            containing=self.containing.strip(),
+            containing=checked_part(self.containing, field="containing"),
             after=self.after,
             most=self.most + 1,
         )

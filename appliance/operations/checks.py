@@ -11,6 +11,7 @@ from appliance.rules import names
 from appliance.settings import auth
 
 MAX_QUOTA_KB = 1 << 40  # a PiB
+_MAX_PART = 320  # characters; no address and no name has more
 
 
 def checked_name(name: str, what: str, *, field: str) -> str:
@@ -66,6 +67,16 @@ def checked_quota(quota_kb: int) -> int:
             field="quota_kb",
         )
     return quota_kb
+
+
+def checked_part(text: str, *, field: str) -> str:
+    """Return the part of a name that is searched for, without spaces around; raises Invalid."""
+    text = text.strip()
+    if len(text) > _MAX_PART:
+        raise Invalid(
+            f"no name has {len(text)} characters; search for {_MAX_PART} or fewer", field=field
+        )
+    return text
 
 
 def found_postoffice(directory: Directory, name: str, *, field: str = "postoffice") -> PostOffice:

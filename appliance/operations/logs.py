@@ -30,8 +30,12 @@ class FindLogs(Question[list[Path]]):
     def answer(self, house: House) -> list[Path]:
         """Return them, the newest last."""
         if self.service not in LOGGED:
-            raise Invalid(f"{self.service!r} has no logs; one of {', '.join(LOGGED)} has")
+            raise Invalid(
+                f"{self.service!r} has no logs; one of {', '.join(LOGGED)} has", field="service"
+            )
         if self.kind not in _KINDS:
-            raise Invalid(f"{self.kind!r} is no kind of log; one of {', '.join(_KINDS)} is")
+            raise Invalid(
+                f"{self.kind!r} is no kind of log; one of {', '.join(_KINDS)} is", field="kind"
+            )
         found = (house.home / "logs" / self.service).glob(_KINDS[self.kind].format(self.service))
         return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))

@@ -10,7 +10,7 @@ from appliance.journey.reason import Outcome, Reason
 from appliance.mail.address import Address
 from appliance.mail.compose import compose
 from appliance.mail.envelope import Envelope, Recipient
-from appliance.operations.checks import checked_address
+from appliance.operations.checks import checked_address, checked_part
 from appliance.operations.house import House
 from appliance.operations.operation import Action, Invalid, NotFound, Question
 from appliance.operations.reception import judge_recipient, judge_sender, route
@@ -83,8 +83,9 @@ class SearchMessages(Question[list[Event]]):
 
     def answer(self, house: House) -> list[Event]:
         """Return them."""
-        since = house.clock.now_us() - self.days * 86_400 * MICROSECONDS
-        return house.journey.search(self.address.strip(), since_us=since, most=self.most)
+        part = checked_part(self.address, field="address")
+        since = max(0, house.clock.now_us() - self.days * 86_400 * MICROSECONDS)
+        return house.journey.search(part, since_us=since, most=self.most)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +190,7 @@ class SendMessage(Action[str]):
                 message_id=f"<{message_id}@{house.local_domain}>",
             )
         except ValueError as error:
-            raise Invalid(str(error)) from None
+            raise Invalid(str(error), field="subject") from None
         content = house.queue.content(message_id)
         content.write(octets)
         utf8 = not all(each.is_ascii for each in (sender, *addresses))

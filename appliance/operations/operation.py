@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy import insert
@@ -29,6 +29,7 @@ from appliance.rules.access import Actor, Permission, decide
 
 R = TypeVar("R")
 
+_MAX_INT = 2**63 - 1  # of both databases
 _INSERT_REVISION = Statement(
     insert(tables.revisions).returning(tables.revisions.c.number),
     ("at", "actor", "door", "operation", "object", "postoffice_id", "before", "after"),
@@ -183,6 +184,7 @@ def perform(house: House, call: Call, operation: Change[R] | Action[R]) -> R:
     """
     _authorise(house, call, operation)
     try:
+        _check_fields(operation)
         if isinstance(operation, Action):
             done = operation.carry_out(house)
             _audit(house, call, operation, "done", "")
@@ -213,6 +215,7 @@ def ask(house: House, call: Call, question: Question[R]) -> R:
         OperationError: it was refused, or its object does not exist.
     """
     _authorise(house, call, question)
+    _check_fields(question)
     return question.answer(house)
 
 
@@ -221,6 +224,21 @@ def _authorise(house: House, call: Call, operation: Operation) -> None:
     if not reason.accepted:
         _audit(house, call, operation, "refused", reason.text)
         raise Refused(reason)
+
+
+def _check_fields(operation: Operation) -> None:
+    """Refuse what no database takes, before any operation has to think of it."""
+    for each in fields(operation):  # type: ignore[arg-type] # operations are dataclasses
+        value = getattr(operation, each.name)
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, str) and storable(one) != one:
+                raise Invalid(
+                    f"{each.name} holds a NUL or half a character; leave it out", field=each.name
+                )
+            if isinstance(one, int) and not 0 <= one <= _MAX_INT:
+                raise Invalid(
+                    f"{each.name} can't be {one:.4g}; use a number from 0", field=each.name
+                )
 
 
 def record(house: House, call: Call, name: str, about: str, *, outcome: str, detail: str) -> None:

@@ -97,10 +97,11 @@ class Trend(Question[Trends]):
             raise Invalid(
                 f"{self.hours} hours: numbers are kept {most} hours (trends.days)", field="hours"
             )
-        if self.step < 1 or self.hours * 60 / self.step > _MOST_STEPS:
-            least = max(1, -(-self.hours * 60 // _MOST_STEPS))
+        minutes = self.hours * 60
+        least = max(1, -(-minutes // _MOST_STEPS))
+        if not least <= self.step <= minutes:
             raise Invalid(
-                f"a step of {self.step} minutes: for {self.hours} hours it takes {least} or more",
+                f"a step of {self.step} minutes: for {self.hours} hours use {least} to {minutes}",
                 field="step",
             )
         if len(self.series) > _MOST_SERIES:

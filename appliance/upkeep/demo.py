@@ -16,18 +16,23 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from appliance.mail.letter import Attachment, Letter, write_letter
+from appliance.mail.priority import Priority
 from appliance.operations.domains import CreateDomain
 from appliance.operations.house import House
 from appliance.operations.mailboxes import CreateMailbox
 from appliance.operations.messages import SendMessage
 from appliance.operations.operation import Call, Change, Clash, perform
 from appliance.operations.operators import CreateOperator
+from appliance.operations.outgoing import send_letter
 from appliance.operations.postoffices import CreatePostOffice
 from appliance.operations.settings import ChangeSetting
 from appliance.rules.access import Actor, ActorKind
+from appliance.runtime.clock import to_datetime
 
 _CALL = Call(Actor(ActorKind.SERVICE, "demo"), "serve")
 _SETTINGS = {
@@ -60,6 +65,24 @@ _MAIL = (
         "Welcome to Posthouse",
         "This mailbox is yours. Your login for POP3 and for sending is alice@demo.\n",
     ),
+)
+
+_PROOFS = """\
+<p>Hello Alice,</p>
+<p>the wet proofs came this morning. The <b>blue is right now</b>: deep enough for the harbour
+at night.</p>
+<ul><li>Plate 14 is cropped two millimetres too tight at the left.</li>
+<li>The caption of plate 9 needs its inventory number.</li></ul>
+<p>How the wall looks:
+<img src="https://press.example/wall.jpg" alt="the wall" width="320"></p>
+<p>If you agree today,
+<a href="https://press.example/slots">the printer can still take it</a>.</p>
+<p>Bob</p>
+"""
+_CAPTIONS = "Plate 9: Night boats, L-0417\nPlate 14: The harbour, before the storm\n"
+_PLATE = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 60 40"><rect width="60" height="40" '
+    'fill="#1d2f6f"/><path d="M12 26h36l-6 8H18z" fill="#f2c14e"/></svg>\n'
 )
 
 
@@ -102,7 +125,8 @@ def _furnish(house: House, accounts: list[dict[str, str]]) -> None:
     admin, alice, bob, operator = accounts
     made: list[Change[Any]] = [
         CreatePostOffice(postoffice="demo", password=admin["password"]),
-        *(CreateMailbox(mailbox=each["login"], password=each["password"]) for each in (alice, bob)),
+        CreateMailbox(mailbox=alice["login"], password=alice["password"], full_name="Alice Oakes"),
+        CreateMailbox(mailbox=bob["login"], password=bob["password"], full_name="Bob Reed"),
         CreateOperator(operator="operator", password=operator["password"]),
         *(ChangeSetting(setting=name, value=value) for name, value in _SETTINGS.items()),
         CreateDomain(domain="demo.test", postoffice="demo"),  # the last: all is there
@@ -114,6 +138,51 @@ def _furnish(house: House, accounts: list[dict[str, str]]) -> None:
     for sender, recipient, subject, text in _MAIL:
         message = SendMessage(sender=sender, recipients=(recipient,), subject=subject, text=text)
         perform(house, _CALL, message)
+    for number, letter in enumerate(_letters(house)):
+        _send(house, bob["login"], letter, key=f"demo {number}")
+
+
+def _letters(house: House) -> list[Letter]:
+    """Return what only webmail can show in full: rich text, files, another script, urgency."""
+    bare = Letter(
+        from_=("Bob Reed", "bob@demo.test"),
+        to=("Alice Oakes <alice@demo.test>",),
+        date=to_datetime(house.clock.now_us()),
+        message_id="<demo@demo.test>",
+    )
+    captions = Attachment("captions.txt", "text/plain; charset=utf-8", lambda: [_CAPTIONS.encode()])
+    plate = Attachment("plate-14.svg", "image/svg+xml", lambda: [_PLATE.encode()])
+    return [
+        replace(
+            bare,
+            subject="Night boats: proofs for the printer",
+            html=_PROOFS,
+            attachments=(captions, plate),
+            message_id=f"<{house.queue.new_id()}@demo.test>",
+        ),
+        replace(
+            bare,
+            subject="موعد القارب الليلي",
+            text="مرحبا أليس،\n\nيغادر القارب الساعة السابعة مساء يوم الخميس.\n\nبوب\n",  # noqa: RUF001 - Arabic
+            priority=Priority.HIGH,
+            message_id=f"<{house.queue.new_id()}@demo.test>",
+        ),
+    ]
+
+
+def _send(house: House, login: str, letter: Letter, *, key: str) -> None:
+    mailbox = house.directory.mailbox(login)
+    assert mailbox is not None
+    send_letter(
+        house,
+        mailbox=mailbox,
+        client="127.0.0.1",
+        envelope_from=letter.from_[1],
+        recipients=[str(each) for each in letter.recipients()],
+        octets=write_letter(letter, with_bcc=False),
+        origin="WEBMAIL",
+        key=key,
+    )
 
 
 def announce(home: Path, ports: Mapping[str, int], accounts: list[dict[str, str]]) -> None:

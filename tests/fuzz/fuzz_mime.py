@@ -62,7 +62,10 @@ def check(root: Part, octets: bytes) -> None:
         chunks = list(decode_chunks(part, octets))
         assert all(chunks)
         assert b"".join(chunks) == decode(part, octets)
-        assert "\r" not in decoded_text(part, octets)
+        text = decoded_text(part, octets)
+        assert "\r" not in text
+        text.encode()
+        part.filename.encode()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -44,7 +44,7 @@ class Visitor:
         return self.client.get(path, base_url="https://mail.test", **options)
 
     def post(
-        self, path: str, data: dict[str, object] | None = None, **options: object
+        self, path: str, data: Mapping[str, object] | None = None, **options: object
     ) -> TestResponse:
         """Send a form of ours."""
         form = {"csrf": self.csrf, **(data or {})}

@@ -22,7 +22,7 @@ from webadmin.mail.mailbox import folders
 from webadmin.toasts import keep
 
 _FOLDER_IN_PATH = re.compile(r"/webmail/(\d{1,18})/")
-_CLASSES = {Flag.SEEN: "unread", Flag.FLAGGED: "flagged"}
+_CLASSES = {Flag.SEEN: "new", Flag.FLAGGED: "flagged"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,9 @@ from appliance.queue.desk import QueuedMessage, QueuedRecipient
 from appliance.queue.entry import State
 from webadmin import formats
 from webadmin.server.hops import Hop, hops, input_of, sentence
+from webadmin.server.queued import FINISHED
 from webadmin.server.words import elapsed, soon
 
-FINISHED = (State.DONE, State.FAILED)
 _ENDS = (Kind.DELIVERED, Kind.RELAYED, Kind.FAILED, Kind.REFUSED)
 _AFTERWARDS = (Kind.DOWNLOADED, Kind.DELETED)
 _URGENCY = {"bad": 0, "warn": 1, "": 2, "ok": 3}

@@ -98,7 +98,8 @@ def group(events: Iterable[Event]) -> list[Found]:
     """Return the messages that events are about, the one with the newest event first."""
     by_id: dict[str, list[Event]] = {}
     for event in events:
-        by_id.setdefault(event.message_id, []).append(event)
+        if event.message_id:
+            by_id.setdefault(event.message_id, []).append(event)
     return [_found(message_id, of) for message_id, of in by_id.items()]
 
 

@@ -6,12 +6,10 @@ from flask_babel import gettext as _
 
 from appliance.directory.sessions import Room
 from appliance.operations.queue import CountQueue
-from appliance.queue.entry import State
 from webadmin.context import ask
 from webadmin.rooms import NavItem
 from webadmin.rooms import blueprint as room_blueprint
-
-FINISHED = (State.DONE, State.FAILED)
+from webadmin.server.queued import FINISHED
 
 blueprint = room_blueprint(Room.CONSOLE, __name__)
 

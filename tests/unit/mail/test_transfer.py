@@ -98,6 +98,7 @@ def test_large_bodies_are_decoded_in_small_pieces(encoding: bytes) -> None:
         ),
         (b"text/plain; charset=nonsense", "ü".encode(), "ü"),
         (b"text/plain; charset=rot13", b"abc", "abc"),
+        (b"text/plain; charset=utf-7", b"+APw-+2AA-", "ü"),
         (b"text/plain; charset=utf-16", "\ufeffü".encode("utf-16-le"), "ü"),
         (b"text/plain; charset=utf-8", "\ufeffü".encode(), "ü"),
         (b"text/html", '<meta charset="koi8-r">Привет'.encode("koi8-r"), "Привет"),

@@ -7,7 +7,7 @@ from appliance.journey.event import Event, Kind
 from appliance.queue.desk import DestinationCount, QueuedMessage, QueuedRecipient
 from webadmin.server.changes import to_line as to_change
 from webadmin.server.messages import group
-from webadmin.server.queue import explanation, heading, to_line
+from webadmin.server.queued import explanation, heading, to_line
 
 
 def _destination(name: str, waiting: int, status: str = "") -> DestinationCount:

@@ -30,7 +30,7 @@ look();
 
 on("click", "[data-print]", () => window.print());
 on("click", "[data-images]", (event, link) => {
-  const frame = document.getElementById("frame");
+  const frame = document.querySelector("#reader .frame");
   if (!frame) return;
   event.preventDefault();
   frame.src = link.dataset.images;

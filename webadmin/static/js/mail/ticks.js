@@ -12,7 +12,7 @@ export const ticked = () => boxes().filter((box) => box.checked);
 export function tell() {
   const found = boxes();
   const count = found.filter((box) => box.checked).length;
-  const all = document.getElementById("all-shown");
+  const all = document.querySelector("[data-all-shown]");
   const whole = document.getElementById("whole");
   const said = document.getElementById("ticked");
   if (!all || !said) return;
@@ -45,7 +45,14 @@ function range(to, checked) {
 
 /** Begin to watch. */
 export function watchTicks() {
-  on("click", ".msg .lead input", (event, box) => {
+  on("click", ".msg .lead", (event, lead) => {
+    const box = lead.querySelector("input");
+    if (event.shiftKey && event.target !== box) { // browsers don't pass Shift on from a label
+      event.preventDefault();
+      box.checked = !box.checked;
+    } else if (event.target !== box) {
+      return; // the box is clicked next
+    }
     if (event.shiftKey && last?.isConnected) range(box, box.checked);
     last = box;
     tell();
@@ -60,7 +67,7 @@ export function watchTicks() {
     last = box;
     tell();
   }, true);
-  on("change", "#all-shown", (event, all) => {
+  on("change", "[data-all-shown]", (event, all) => {
     for (const box of boxes()) box.checked = all.checked;
     if (all.checked) tell();
     else clearTicks();
