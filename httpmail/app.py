@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 SERVICE = "httpmail"
 _REALM = "hotmail.com"  # some clients send passwords to no other
 _RETRY_S = "60"
+_WITHOUT_LENGTH = (204, 304)  # RFC 9110 §8.6
 _NOTED = 1000
 _NOTE_EVERY_US = 900 * MICROSECONDS
 _METHODS: dict[str, Callable[[Visit], Answer]] = {
@@ -99,7 +100,9 @@ class HttpMail:
             found = _Exchange(environ)
             answer = self._answer(found)
             self._log(found, answer)
-            headers = [*answer.headers, ("Content-Length", str(answer.length))]
+            headers = list(answer.headers)
+            if answer.status not in _WITHOUT_LENGTH:
+                headers.append(("Content-Length", str(answer.length)))
             start_response(answer.line, headers)
             return _Body(answer, self._gauge.dec, is_head=found.method == "HEAD")
         except BaseException:
@@ -249,8 +252,10 @@ class _Body:
 def _of_error(error: DAVError) -> Answer:
     """Return the answer that an error means."""
     phrase = refusal.phrase(error)
-    if error.value in (401, 304):
-        answer = Answer(error.value, phrase, [("Content-Type", "text/html")])
+    if error.value == 304:
+        answer = Answer(304, phrase)
+    elif error.value == 401:
+        answer = Answer(401, phrase, [("Content-Type", "text/html")])
     elif error.err_condition is not None:
         hrefs = [
             f"{MOUNT}/{href.strip('/').partition('/')[2]}"  # without the mailbox

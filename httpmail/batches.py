@@ -47,6 +47,9 @@ class _Item:
     location: str = ""
 
 
+_Member = tuple[_Item, MailMessage, MailFolder]  # with the folder it comes to
+
+
 def batch(visit: Visit) -> Answer:
     """Answer a batch."""
     request = visit.request
@@ -123,7 +126,7 @@ def _delete(visit: Visit, items: list[_Item]) -> None:
 
 
 def _transfer(visit: Visit, items: list[_Item], *, is_move: bool) -> None:
-    groups: dict[tuple[int, int], list[tuple[_Item, MailMessage, MailFolder]]] = {}
+    groups: dict[tuple[int, int], list[_Member]] = {}
     for item in items:
         resource = item.resource
         if not isinstance(resource, MailMessage | Reserved):
@@ -143,22 +146,33 @@ def _transfer(visit: Visit, items: list[_Item], *, is_move: bool) -> None:
         elif _may(item, partial(visit.check_lock, parent)):
             key = (resource.folder.id, parent.folder.id)
             groups.setdefault(key, []).append((item, resource, parent))
-    for (source, destination), members in groups.items():
-        uids = [message.listed.uid for _, message, _ in members]
-        if is_move:
-            new = visit.store.move(source, uids, destination)
-        else:
-            visit.check_quota(sum(message.listed.size for _, message, _ in members))
-            new = visit.store.copy(source, uids, destination)
-        for item, message, folder in members:
-            uid = new.get(message.listed.uid)
-            item.status = 404 if uid is None else 201
-            if uid is not None:
-                item.location = folder.url + properties.message_name(folder.folder, uid)
-            if is_move:
-                visit.given.forget(*message.given_key)
-                visit.unlock_all(message)
+    for members in groups.values():
+        _transfer_group(visit, members, is_move=is_move)
     visit.changed()
+
+
+def _transfer_group(visit: Visit, members: list[_Member], *, is_move: bool) -> None:
+    """Move or copy messages of one folder to another, all at once."""
+    _, first, parent = members[0]
+    source, destination = first.folder.id, parent.folder.id
+    uids = list(dict.fromkeys(message.listed.uid for _, message, _ in members))
+    if is_move:
+        new = visit.store.move(source, uids, destination)
+    else:
+        octets = sum(message.listed.size for _, message, _ in members)
+        if status := _status_of(partial(visit.check_quota, octets), done=0):
+            for item, _, _ in members:
+                item.status = status
+            return
+        new = visit.store.copy(source, uids, destination)
+    for item, message, folder in members:
+        uid = new.get(message.listed.uid)
+        item.status = 404 if uid is None else 201
+        if uid is not None:
+            item.location = folder.url + properties.message_name(folder.folder, uid)
+        if is_move:
+            visit.given.forget(*message.given_key)
+            visit.unlock_all(message)
 
 
 def _transfer_one(

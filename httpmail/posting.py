@@ -69,6 +69,8 @@ def put(visit: Visit) -> Answer:
     if not isinstance(parent, MailFolder):
         raise Refused(409, "There is no folder to put it in")
     visit.check_conditions(resource)
+    if resource is None and request.field("If-Match"):  # RFC 9110 §13.1.1
+        raise Refused(412, "There is nothing of that name yet")
     visit.check_lock(parent if resource is None else resource)
     is_ours = properties.is_message_name(name)
     if is_ours and resource is not None:
@@ -89,7 +91,7 @@ def put(visit: Visit) -> Answer:
 
 
 def _append(visit: Visit, parent: MailFolder) -> Answer:
-    if visit.request.media_type not in ("message/rfc822", ""):
+    if visit.request.media_type != "message/rfc822":
         raise Refused(415, "A folder takes message/rfc822")
     visit.check_conditions(parent)
     visit.check_lock(parent)

@@ -134,6 +134,14 @@ class _Collection(Resource, DAVCollection):  # type: ignore[misc] # WsgiDAV ship
         """Whether it can't be locked."""
         return True
 
+    def get_used_bytes(self) -> int:
+        """Return how many octets the mailbox holds (RFC 4331)."""
+        return self.visit.store.usage()[1]
+
+    def get_available_bytes(self) -> int | None:
+        """Return how many octets more it may hold; None where nothing says."""
+        return self.visit.room()
+
 
 class Account(_Collection):
     """The mailbox as a whole."""

@@ -211,9 +211,14 @@ class Visit:
 
     def check_quota(self, octets: int) -> None:
         """Refuse when so much more does not fit into the mailbox."""
-        quota = self.mailbox.quota_kb * _KIB
-        if quota and self.store.usage()[1] + octets > quota:
+        room = self.room()
+        if room is not None and octets > room:
             raise Refused(507, f"The mailbox is full: it may hold {self.mailbox.quota_kb} KiB")
+
+    def room(self) -> int | None:
+        """Return how many octets more fit into the mailbox; None where there is no quota."""
+        quota = self.mailbox.quota_kb * _KIB
+        return max(quota - self.store.usage()[1], 0) if quota else None
 
     # recording
 

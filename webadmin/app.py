@@ -6,7 +6,7 @@ view, headers, log. Owns: the application's parts. Failure: see `errors`.
 
 from __future__ import annotations
 
-from flask import Flask, Response, g, redirect, request, url_for
+from flask import Flask, Response, g, make_response, redirect, request, url_for
 from flask_babel import Babel
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -14,13 +14,13 @@ from appliance.operations.house import House
 from appliance.operations.sessions import Sessions
 from appliance.runtime.logs import Exchange, Logs
 from appliance.settings import smtp
-from webadmin import account, assets, errors, formats, look, security
+from webadmin import account, assets, errors, formats, look, security, uploads
 from webadmin.api import blueprint as api
 from webadmin.context import Parts, client, parts, session_or_none
 from webadmin.mail import blueprint as webmail
 from webadmin.patterns import blueprint as patterns
 from webadmin.postoffice import blueprint as webadmin
-from webadmin.rooms import PLACES, is_open, place
+from webadmin.rooms import PLACES, giving_back, is_open, place
 from webadmin.server import blueprint as console
 from webadmin.toasts import waiting
 
@@ -36,6 +36,7 @@ for _each in _ROOMS:
 def create_app(house: House, logs: Logs) -> Flask:
     """Make the application for a house."""
     app = Flask(__name__, static_folder=None)
+    app.request_class = uploads.HoldingRequest
     app.extensions["posthouse"] = Parts(house, logs, Sessions(house))
     app.secret_key = house.sealer.derive("cookies of the web")  # toasts for the next page
     app.config.update(
@@ -70,13 +71,18 @@ def _enter() -> BaseResponse | None:
     """Find who is there, and send who is not to the door of the room."""
     house = parts().house
     house.live.refresh()
-    request.max_content_length = (house.settings[smtp.max_message_kb] + 1024) * _KIB
+    uploads.limit(house.settings[smtp.max_message_kb] * _KIB)
     here = place()
     if here is None:
         return None
     token = request.cookies.get(SESSION_COOKIE, "")
     found = parts().sessions.find(token, here.room) if token else None
     g.session, g.session_token = found, token if found else ""
+    give_back = giving_back()
+    if give_back and found:
+        uploads.read_on()
+    if give_back and not security.is_foreign() and not (found and security.has_proof()):
+        return make_response(give_back())
     if found is None and not is_open():
         return _to_the_door(here.room.value)
     security.check_origin_and_token()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from flask import Blueprint, current_app, request
+from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
 
 from appliance.directory.sessions import Room
@@ -79,6 +80,27 @@ def open_to_all(view: F) -> F:
     """Mark a view of a room that needs no session: signing in."""
     view.open_to_all = True  # type: ignore[attr-defined] # a mark for `is_open`
     return view
+
+
+def gives_back(answer: Callable[[], ResponseReturnValue]) -> Callable[[F], F]:
+    """Mark a view that takes forms of long work, so that these are never lost.
+
+    Args:
+        answer: answers the form, with what was typed, when whoever sent it is signed out or their
+            page is too old. `session` may be there or not. Files may be larger than what is taken.
+    """
+
+    def mark(view: F) -> F:
+        view.gives_back = answer  # type: ignore[attr-defined] # a mark for `giving_back`
+        return view
+
+    return mark
+
+
+def giving_back() -> Callable[[], ResponseReturnValue] | None:
+    """Return what `gives_back` has set for the form of the request."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    return getattr(view, "gives_back", None) if request.method == "POST" else None
 
 
 def is_open() -> bool:

@@ -129,7 +129,7 @@ _REVISIONS = (
 )
 _u = tables.audit.c
 _AUDIT = select(
-    _u.at, _u.actor, _u.door, _u.client, _u.operation, _u.object, _u.outcome, _u.detail
+    _u.id, _u.at, _u.actor, _u.door, _u.client, _u.operation, _u.object, _u.outcome, _u.detail
 ).order_by(_u.id.desc())
 
 
@@ -308,9 +308,10 @@ class Directory:
             query = query.where(_r.number < before)
         return [Revision(*row) for row in self._rows(query)]
 
-    def audit(self, *, most: int) -> list[AuditRecord]:
-        """Return the newest audit records."""
-        return [AuditRecord(*row) for row in self._rows(_AUDIT.limit(most))]
+    def audit(self, *, before: int = 0, most: int) -> list[AuditRecord]:
+        """Return the newest audit records; with `before` only those with a smaller number."""
+        query = _AUDIT.where(_u.id < before) if before else _AUDIT
+        return [AuditRecord(*row) for row in self._rows(query.limit(most))]
 
     def deleted(self) -> tuple[list[tuple[int, int]], list[int]]:
         """Return tombstones: (post office id, mailbox id) of mailboxes, ids of post offices."""

@@ -165,6 +165,7 @@ class Revision:
 class AuditRecord:
     """One operation that was asked for."""
 
+    number: int
     at: int  # µs
     actor: str
     door: str

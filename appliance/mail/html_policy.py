@@ -59,9 +59,10 @@ _PROPERTY = re.compile(r"\s*([a-zA-Z\-]{1,40})\s*:\s*(.{1,300}?)\s*", re.DOTALL)
 _STYLE_VALUE = re.compile(r"[\w\s#%.,'\"+\-/()!]+")
 _FUNCTION = re.compile(r"([\w\-]*)\s*\(")
 _FUNCTIONS = frozenset(("calc", "hsl", "hsla", "max", "min", "rgb", "rgba"))
+_NEVER = re.compile(r"\b(?:behaviou?r|binding|expression|import|javascript|url)\b", re.IGNORECASE)
 _NEGATIVE = re.compile(r"-\s*[\d.]")
 _BACKGROUND = re.compile(
-    r"(#[0-9a-f]{3,8}|(?:rgb|hsl)a?\([\d\s.,%/]{1,40}\)|(?!url)[a-z]{3,30})(?![\w(])", re.IGNORECASE
+    r"(#[0-9a-f]{3,8}|(?:rgb|hsl)a?\([\d\s.,%/]{1,40}\)|[a-z]{3,30})(?![\w(])", re.IGNORECASE
 )
 _MAX_STYLE = 4096  # characters
 
@@ -148,7 +149,9 @@ def _address(url: str, pattern: re.Pattern[str]) -> str | None:
 
 
 def _is_harmless(name: str, value: str) -> bool:
-    if not _STYLE_VALUE.fullmatch(value) or value.count('"') % 2 or value.count("'") % 2:
+    if not _STYLE_VALUE.fullmatch(value) or _NEVER.search(value):
+        return False
+    if value.count('"') % 2 or value.count("'") % 2 or value.count("(") != value.count(")"):
         return False
     if any(function.lower() not in _FUNCTIONS for function in _FUNCTION.findall(value)):
         return False

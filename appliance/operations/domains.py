@@ -88,7 +88,12 @@ class CreateDomain(Change[Domain]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnableDomain(Change[None]):
-    """Enable a domain, or disable it: no mail is accepted for it (manual §5.4)."""
+    """Enable a domain, or disable it: no mail is accepted for it (manual §5.4).
+
+    Attributes:
+        domain: which.
+        enabled: false disables it.
+    """
 
     name = "domain.enable"
     permission = Permission.DOMAIN_CHANGE
@@ -115,7 +120,11 @@ class EnableDomain(Change[None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteDomain(Change[None]):
-    """Stop hosting a domain; its addresses go with it, mailboxes and mail stay."""
+    """Stop hosting a domain; its addresses go with it, mailboxes and mail stay.
+
+    Attributes:
+        domain: which.
+    """
 
     name = "domain.delete"
     permission = Permission.DOMAIN_CHANGE

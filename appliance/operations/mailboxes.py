@@ -138,7 +138,7 @@ class CreateMailbox(_OfMailbox, Change[Mailbox]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditMailbox(_OfMailbox, Change[Mailbox]):
-    """Change what a mailbox is; None leaves a thing as it is.
+    """Change what a mailbox is; what is left out stays as it is.
 
     Attributes:
         full_name: of its owner, as mail shows it; empty for none.
@@ -251,7 +251,11 @@ class ChangeOwnPassword(_OfMailbox, Change[None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnableMailbox(_OfMailbox, Change[None]):
-    """Enable a mailbox, or suspend it: no logins, and its addresses are unknown (manual §5.5)."""
+    """Enable a mailbox, or suspend it: no logins, and its addresses are unknown (manual §5.5).
+
+    Attributes:
+        enabled: false suspends it.
+    """
 
     name = "mailbox.enable"
     permission = Permission.MAILBOX_CHANGE

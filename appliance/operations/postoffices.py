@@ -108,7 +108,12 @@ class CreatePostOffice(Change[PostOffice]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnablePostOffice(Change[None]):
-    """Enable a post office, or suspend it: no logins, no mail, nothing deleted."""
+    """Enable a post office, or suspend it: no logins, no mail, nothing deleted.
+
+    Attributes:
+        postoffice: its name.
+        enabled: false suspends it.
+    """
 
     name = "postoffice.enable"
     permission = Permission.POSTOFFICE_CHANGE
@@ -135,7 +140,11 @@ class EnablePostOffice(Change[None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletePostOffice(Change[None]):
-    """Delete a post office with everything in it; housekeeping removes its mail."""
+    """Delete a post office with everything in it; housekeeping removes its mail.
+
+    Attributes:
+        postoffice: its name.
+    """
 
     name = "postoffice.delete"
     permission = Permission.POSTOFFICE_CHANGE
@@ -169,7 +178,11 @@ class ListPostOffices(Question[list[PostOffice]]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShowPostOffice(Question[PostOffice]):
-    """One post office."""
+    """One post office.
+
+    Attributes:
+        postoffice: its name.
+    """
 
     name = "postoffice.show"
     permission = Permission.MAILBOX_READ

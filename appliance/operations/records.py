@@ -41,13 +41,16 @@ class ListAudit(Question[list[AuditRecord]]):
     """Every operation asked for, carried out or refused, the newest first.
 
     Attributes:
+        before: only with a smaller number: that of the last one of the page before; 0 begins
+            with the newest.
         most: how many at most.
     """
 
     name = "audit.list"
     permission = Permission.SERVER_READ
+    before: int = 0
     most: int = 50
 
     def answer(self, house: House) -> list[AuditRecord]:
         """Return them."""
-        return house.directory.audit(most=self.most)
+        return house.directory.audit(before=self.before, most=self.most)

@@ -23,12 +23,13 @@ ATTRIBUTES = names(
     " face height href hspace lang loading noshade nowrap referrerpolicy rel rowspan size span src"
     " start style target title type valign value vspace width"
 )
-LINK = re.compile(r"https?://[^/\s]|mailto:\S")
+LINK = re.compile(r"https?://[^/\s]|mailto:\S", re.IGNORECASE)
 SOURCE = re.compile(
-    r"https?://[^/\s]|data:image/(png|gif|jpe?g|webp);base64,[A-Za-z0-9+/=]+$|/part/"
+    r"https?://[^/\s]|data:image/(png|gif|jpe?g|webp);base64,[A-Za-z0-9+/=]+$|/part/", re.IGNORECASE
 )
 STYLE = re.compile(
-    r"url|expression|import|behaviou?r|binding|position|fixed|javascript|image\(|var\(|[\\@<>{}:]{2}|\\",
+    r"\b(url|expression|import|behaviou?r|binding|position|fixed|javascript)\b|image\(|var\("
+    r"|[\\@<>{}]",
     re.IGNORECASE,
 )
 

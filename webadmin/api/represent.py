@@ -1,13 +1,15 @@
 """Values of the house as the API shows them, and what that looks like as JSON Schema.
 
-A dataclass is an object of its fields and properties; a time, which the house keeps in µs, is a
-date-time in UTC, and null where there is none. Value and schema come from the same types.
+A dataclass is an object of its fields and properties; a time, which the house keeps in µs
+(`at_us`), is a date-time in UTC (`at`), and null where there is none. Value and schema come from
+the same types.
 
 Standards: JSON Schema 2020-12, RFC 3339. Owns: nothing.
 """
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields, is_dataclass
@@ -22,6 +24,8 @@ from webadmin.api.docstrings import documented
 
 Schema = dict[str, Any]
 _TIMES = ("at", "since")
+_US = "_us"
+_UNIT = re.compile(r"[ ,;:]*(µs|microseconds).*")
 _SETTING = {
     "name": "Its name.",
     "title": "A few words.",
@@ -41,7 +45,7 @@ def to_json(value: Any, *, is_time: bool = False) -> Any:  # noqa: ANN401 - any 
         return _of_setting(value)
     if is_dataclass(value):
         return {
-            name: to_json(getattr(value, name), is_time=_is_time(name, kind))
+            name.removesuffix(_US): to_json(getattr(value, name), is_time=_is_time(name, kind))
             for name, kind in _members(value.__class__).items()
         }
     if isinstance(value, Enum):
@@ -89,8 +93,8 @@ def _named(kind: Any, known: dict[str, Schema]) -> Schema:  # noqa: ANN401 - a d
             found = _time_schema() if is_time else schema_of(type_, known)
             text = documented(kind).get(member, "")
             if is_time:  # the house's unit is not the API's
-                text = text.partition("µs")[0].rstrip(" ,;:")
-            properties[member] = {**found, "description": text} if text else found
+                text = _UNIT.sub("", text)
+            properties[member.removesuffix(_US)] = {**found, "description": text} if text else found
         known[name] = _object(properties)
     return {"$ref": f"#/components/schemas/{name}"}
 
@@ -109,7 +113,7 @@ def _members(kind: Any) -> dict[str, Any]:  # noqa: ANN401 - a dataclass
 
 def _is_time(name: str, kind: Any) -> bool:  # noqa: ANN401 - any type
     """Tell whether a member is a time in µs, by the names that the house gives them."""
-    bare = name.removesuffix("_us")
+    bare = name.removesuffix(_US)
     return kind is int and (bare in _TIMES or bare.endswith("_at"))
 
 

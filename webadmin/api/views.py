@@ -46,7 +46,6 @@ from webadmin.errors import status_of, tell_busy, tell_unforeseen
 from webadmin.problems import RETRY_S, of_http, problem
 
 _MAX_BODY = 1 << 20  # octets
-_REALM = {"realm": "posthouse"}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -60,6 +59,17 @@ def register(blueprint: Blueprint) -> None:
         )
     for kind in (OperationError, DatabaseError, HTTPException, Exception):
         blueprint.register_error_handler(kind, _fail)
+
+
+class _Challenge(WWWAuthenticate):
+    """What a client is asked for; all values quoted, as RFC 6750 §3 wants them."""
+
+    def __init__(self, **why: str) -> None:
+        super().__init__("bearer", {"realm": "posthouse", **why})
+
+    def to_header(self) -> str:
+        """Return the header's value."""
+        return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in self.parameters.items())
 
 
 @cache
@@ -115,7 +125,7 @@ def _actor() -> Actor:
 
 
 def _unauthorized(text: str, **why: str) -> Unauthorized:
-    return Unauthorized(text, www_authenticate=WWWAuthenticate("bearer", {**_REALM, **why}))
+    return Unauthorized(text, www_authenticate=_Challenge(**why))
 
 
 def _sent(route: Route) -> dict[str, Any]:
@@ -152,7 +162,7 @@ def _body(result: object) -> object:
 def _fail(error: Exception) -> Response:
     match error:
         case Refused():
-            scope = WWWAuthenticate("bearer", {**_REALM, "error": "insufficient_scope"})
+            scope = _Challenge(error="insufficient_scope")
             return problem(403, str(error), headers={"WWW-Authenticate": scope.to_header()})
         case OperationError():
             return problem(status_of(error), str(error), field=error.field)

@@ -25,6 +25,7 @@ blueprint.add_url_rule("/news", "news", news.news)
 blueprint.add_url_rule("/compose", "compose", compose.compose)
 blueprint.add_url_rule("/compose", "write", compose.write, methods=["POST"])
 blueprint.add_url_rule("/compose/<int:uid>", "draft", compose.draft)
+blueprint.add_url_rule("/compose/quote", "quote", compose.quote)
 blueprint.add_url_rule("/undo", "undo", actions.undo, methods=["POST"])
 blueprint.add_url_rule("/new-folder", "new_folder", folders.new_folder, methods=["GET", "POST"])
 for _path, _view, _methods in (

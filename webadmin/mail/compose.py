@@ -1,288 +1,237 @@
-"""Writing a letter: the form, drafts, attachments, sending.
+"""Writing a letter: its page, drafts that save themselves, attachments, sending.
 
-Every button posts the whole form, so that what was typed is never lost: without script a page comes
-back, with it the part that changed, or JSON for drafts that save themselves.
+Every button posts the whole form. Without script a page comes back; the page's own script is told
+in JSON what changed, and what is wrong beside which field. Whatever is wrong, what was typed stays:
+also when the session has ended, and when the server is busy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
-from functools import partial
-from typing import IO
 
-from flask import jsonify, redirect, render_template, request, url_for
-from flask_babel import format_datetime, get_timezone
+from flask import abort, jsonify, redirect, render_template, request, url_for
 from flask_babel import gettext as _
-from werkzeug.wrappers import Response as BaseResponse
+from flask_babel import ngettext
+from markupsafe import Markup
 
-from appliance.mail import headers
-from appliance.mail.answer import HEADINGS, Kind
-from appliance.mail.answer import answer as answer_to
-from appliance.mail.headers import HeaderError
-from appliance.mail.letter import LetterError
+from appliance.database.errors import DatabaseError
 from appliance.mail.mime import parse
-from appliance.mail.priority import Priority
-from appliance.operations.outgoing import Fault, OutgoingRefused, send_letter
-from appliance.settings import smtp
-from appliance.store.message import Flag, Message, Use
-from webadmin.context import client, house
-from webadmin.formats import moment
-from webadmin.mail import draft as drafts
-from webadmin.mail.content import message_or_404, opened
-from webadmin.mail.draft import Answered, Draft, Upload
-from webadmin.mail.mailbox import folders, mailbox, owner, special
+from appliance.mail.view import view
+from appliance.store.message import Use
+from webadmin import formats
+from webadmin.context import parts, session_or_none
+from webadmin.mail import answering, drafts, rich, sending, writing
+from webadmin.mail.actions import undo_fields
+from webadmin.mail.compose_page import Answer, Wrongs, is_script, page, told, wrong
+from webadmin.mail.content import number_of, opened
+from webadmin.mail.draft import KINDS, Answered, Draft, Source, Upload, new_key
+from webadmin.mail.mailbox import folders, mailbox, special
+from webadmin.mail.reading import framed
+from webadmin.mail.sending import WHOLE, Refusal, Wrong
+from webadmin.rooms import gives_back
 from webadmin.toasts import toast
-
-_KINDS = {"reply": Kind.REPLY, "replyall": Kind.REPLY_ALL, "forward": Kind.FORWARD}
-_CHUNK = 57 * 1024  # a whole number of base64 lines
-_FIELDS = {"sender": "from", "from": "from", "recipients": "to", "size": "attachments"}
-_KIB = 1024
-_BASE64 = 1.37  # what encoding adds
-
-Answer = BaseResponse | str | tuple[str, int]
 
 
 def compose() -> Answer:
     """Begin a letter: a new one, or an answer to a message."""
-    how = request.args.get("answer", "")
-    folder_id, uid = request.args.get("folder", 0, int), request.args.get("uid", 0, int)
-    begun = Draft(key=drafts.new_key(), to=request.args.get("to", ""))
-    if how in _KINDS and uid:
-        begun = _answering(Answered(folder_id, uid, how))
-    return _page(_with_sender(begun))
+    answered = _answered()
+    begun = answering.begin(answered) if answered else _begun()
+    return page(begun)
 
 
 def draft(uid: int) -> Answer:
     """Go on with a draft."""
     found = drafts.open_draft(uid)
     if found is None:
-        toast(_("That draft is gone: it was sent or deleted."))
+        toast(_("That draft is gone: it was sent, deleted, or saved again elsewhere."))
         return redirect(url_for("webmail.folder", folder_id=special(Use.DRAFTS).id), 303)
-    return _page(_with_sender(found))
+    return page(found)
 
 
+def quote() -> Answer:
+    """Return what a letter quotes, as the document of a frame."""
+    answered, uid = _answered(), request.args.get("draft", 0, int)
+    found = drafts.open_draft(uid) if uid else answering.begin(answered) if answered else None
+    if found is None:
+        abort(404)
+    return framed(Markup(rich.pictures(found.quote, _pictures(found.source))))  # noqa: S704 - cleaned
+
+
+def give_back() -> Answer:
+    """Return a form whose sender is signed out, or whose page was too old; nothing is done."""
+    is_signed_out = session_or_none() is None
+    status = 401 if is_signed_out else 403
+    if is_script():
+        answer = jsonify(signed_out=is_signed_out)
+        answer.status_code = status
+        return answer
+    if is_signed_out:
+        typed = [
+            (name, value)
+            for name, value in request.form.items(multi=True)
+            if name not in ("csrf", "do")
+        ]
+        return render_template("mail/signed_out.html", typed=typed), status
+    text = _("You have signed in again since. Look the letter through, then go on.")
+    return page(writing.read(), {WHOLE: [Wrong(text)]}), status
+
+
+@gives_back(give_back)
 def write() -> Answer:
     """Do what a button of the form says: save, add or take away a file, send, discard."""
-    written = _written()
-    match request.form.get("do", "save").partition("-")[0]:
-        case "send":
-            return _send(written)
-        case "discard":
-            return _discard(written)
-        case "drop":
-            dropped = request.form["do"].partition("-")[2]
-            kept = tuple(each for each in written.kept if each.number != dropped)
-            return _save(replace(written, kept=kept))
-        case _:
-            return _save(written)
-
-
-def _save(written: Draft) -> Answer:
-    uploads = list(_uploads())
-    left = _room(written) - sum(_size(each) for each in request.files.getlist("file"))
-    if uploads and left < 0:
-        text = _("That does not fit: a letter may have %(size)s MB.", size=_limit() >> 20)
-        return _wrong(written, {"attachments": text})
+    written, uploads = writing.read(), writing.uploads()
     try:
-        saved = drafts.save(written, uploads)
-    except (LetterError, HeaderError) as error:
-        return _wrong(written, _told(error))
-    if _is_script():
-        files = render_template("mail/compose_files.html", **_about(saved, {}))
-        return jsonify(draft=saved.uid, source=_source(saved), saved=_clock(), files=files)
+        return _do(request.form.get("do", "save"), written, uploads)
+    except Refusal as error:
+        if not is_script():
+            written = _kept(written, uploads)
+        return wrong(written, error.wrongs)
+    except (DatabaseError, OSError) as error:
+        parts().logs.note("error", f"{request.path} could not be answered: {error}")
+        text = _("The server is busy. Nothing is lost; try again in a moment.")
+        return wrong(written, {WHOLE: [Wrong(text)]}, status=503)
+
+
+def _do(do: str, written: Draft, uploads: Sequence[Upload]) -> Answer:
+    name, _dash, what = do.partition("-")
+    match name:
+        case "send":
+            return _send(written, uploads)
+        case "discard":
+            return _discard(written, uploads)
+        case "drop":
+            kept = tuple(each for each in written.kept if each.number != what)
+            return _save(replace(written, kept=kept), uploads)
+        case "fix":
+            return _save(_fixed(written, what), uploads)
+        case _:
+            return _save(written, uploads)
+
+
+def _check(written: Draft, uploads: Sequence[Upload]) -> None:
+    """Look at what may not even be saved: files that don't fit.
+
+    Raises:
+        Refusal: there are some.
+    """
+    if writing.is_too_long():
+        text = _("The text is too long to be sent with formatting; make it plain text.")
+        raise Refusal({WHOLE: [Wrong(text)]})
+    room, size = writing.room(written), sum(each.size for each in uploads)
+    if room is None or size <= room:
+        return
+    sizes = {"size": formats.size(size), "room": formats.size(room)}
+    if len(uploads) == 1:
+        name = uploads[0].filename
+        text = _("%(name)s has %(size)s; %(room)s still fit into this letter.", name=name, **sizes)
+    else:
+        text = _("The files have %(size)s; %(room)s still fit into this letter.", **sizes)
+    raise Refusal({"attachments": [Wrong(text)]})
+
+
+def _save(written: Draft, uploads: Sequence[Upload]) -> Answer:
+    _check(written, uploads)
+    saved = sending.save(written, uploads)
+    wrongs = _lost(written)
+    if is_script():
+        return told(saved, wrongs)
+    if wrongs:
+        return page(saved, wrongs)
     return redirect(url_for("webmail.draft", uid=saved.uid), 303)
 
 
-def _send(written: Draft) -> Answer:
-    try:
-        with drafts.written(written, list(_uploads()), with_bcc=False) as octets:
-            entry_id = send_letter(
-                house(),
-                mailbox=owner(),
-                client=client(),
-                envelope_from=written.from_,
-                recipients=drafts.recipients(written),
-                octets=octets,
-                origin="WEBMAIL",
-                key=written.key,
-            )
-    except (LetterError, HeaderError) as error:
-        return _wrong(written, _told(error))
-    except OutgoingRefused as error:
-        return _wrong(written, _refused(written, error))
-    _file(written, entry_id)
+def _send(written: Draft, uploads: Sequence[Upload]) -> Answer:
+    _check(written, uploads)
+    if written.lost:
+        raise Refusal(_lost(written))
+    sending.send(written, uploads)
     toast(_("Sent."))
-    back = written.answers.folder_id if written.answers else special(Use.INBOX).id
-    return redirect(url_for("webmail.folder", folder_id=back), 303)
+    known = {each.id for each in folders()}
+    answered = written.answers
+    home = answered.folder_id if answered and answered.folder_id in known else None
+    return _leave(url_for("webmail.folder", folder_id=home or special(Use.INBOX).id))
 
 
-def _file(written: Draft, entry_id: str) -> None:
-    """Keep a copy in Sent Items under the same key, and mark what was answered."""
-    content = mailbox().content()
-    with drafts.written(written, list(_uploads()), with_bcc=True) as octets:
-        for chunk in octets:
-            content.write(chunk)
-    sent = special(Use.SENT)
-    mailbox().append(sent.id, content, flags=Flag.SEEN, key=written.key, entry_id=entry_id)
-    if written.uid:
-        mailbox().expunge(special(Use.DRAFTS).id, [written.uid])
-    if written.answers:
-        how = Flag.FORWARDED if written.answers.how == "forward" else Flag.ANSWERED
-        known = {each.id for each in folders()}
-        if written.answers.folder_id in known:
-            mailbox().flag(written.answers.folder_id, [written.answers.uid], add=how)
-
-
-def _discard(written: Draft) -> Answer:
-    """Delete the draft; it can be taken back from Deleted Items."""
+def _discard(written: Draft, uploads: Sequence[Upload]) -> Answer:
+    """Delete the letter; it can be taken back from Deleted Items."""
     drafts_folder, trash = special(Use.DRAFTS), special(Use.TRASH)
-    if written.uid:
-        moved = mailbox().move(drafts_folder.id, [written.uid], trash.id)
-        back = {"what": "move", "folder": str(trash.id), "home": str(drafts_folder.id)}
-        uids = {"uids": ",".join(str(uid) for uid in moved.values())}
-        toast(_("The draft is deleted."), undo=("webmail.undo", back | uids))
-    return redirect(url_for("webmail.home"), 303)
+    uid = written.uid
+    if uploads or not written.is_blank:
+        uid = _kept(written, uploads).uid
+    moved = mailbox().move(drafts_folder.id, [uid], trash.id) if uid else {}
+    if moved:
+        fields = undo_fields("move", trash, moved.values(), home=str(drafts_folder.id))
+        toast(_("The draft is deleted."), undo=("webmail.undo", fields) if fields else None)
+    return _leave(url_for("webmail.home"))
 
 
-def _written() -> Draft:
-    return drafts.read_form(request.form, request.form.getlist("kept"))
+def _kept(written: Draft, uploads: Sequence[Upload]) -> Draft:
+    """Return a letter saved as far as that can be, with its new files if they fit."""
+    for files in (uploads, ()):
+        with suppress(Refusal):
+            _check(written, files)
+            return sending.save(written, files)
+    return written
 
 
-def _uploads() -> Iterator[Upload]:
-    for file in request.files.getlist("file"):
-        if file.filename:
-            yield Upload(file.filename, file.mimetype, partial(_chunks, file.stream))
+def _leave(address: str) -> Answer:
+    return jsonify(leave=address) if is_script() else redirect(address, 303)
 
 
-def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
-    stream.seek(0)
-    while chunk := stream.read(_CHUNK):
-        yield chunk
+def _fixed(written: Draft, what: str) -> Draft:
+    """Return a letter with one address put right: field, what is wrong, what is right."""
+    field, _tab, rest = what.partition("\t")
+    meant, _tab, right = rest.partition("\t")
+    if field not in ("to", "cc", "bcc") or not meant:
+        return written
+    pattern = r"\s*,\s*".join(re.escape(piece) for piece in meant.split(","))
+    changed = re.sub(pattern, lambda _found: right, getattr(written, field), count=1)
+    return _with(written, field, changed)
 
 
-def _answering(answered: Answered) -> Draft:
-    """Return a letter that answers or forwards a message."""
-    message = message_or_404(answered.folder_id, answered.uid)
-    with opened(message) as octets:
-        made = answer_to(
-            _KINDS[answered.how],
-            parse(octets),
-            octets,
-            own=drafts.addresses(),
-            introduction=_introduction(answered, message),
-            headings=dict(zip(HEADINGS, _headings(), strict=True)),
-        )
-        kept = drafts.attachments(answered) if answered.how == "forward" else ()
-    return Draft(
-        key=drafts.new_key(),
-        to=", ".join(made.to),
-        cc=", ".join(made.cc),
-        subject=made.subject,
-        text=made.text,
-        html=made.html,
-        answers=answered,
-        in_reply_to=made.in_reply_to,
-        references=made.references,
-        source=(answered.folder_id, answered.uid) if kept else None,
-        kept=kept,
+def _with(written: Draft, field: str, value: str) -> Draft:
+    if field == "to":
+        return replace(written, to=value)
+    return replace(written, cc=value) if field == "cc" else replace(written, bcc=value)
+
+
+def _lost(written: Draft) -> Wrongs:
+    if not written.lost:
+        return {}
+    text = ngettext(
+        "One attachment is gone: the message it was in was deleted. Attach it again.",
+        "%(num)s attachments are gone: the message they were in was deleted. Attach them again.",
+        written.lost,
     )
+    return {"attachments": [Wrong(text)]}
 
 
-def _introduction(answered: Answered, message: Message) -> str:
-    """Return the line above a quotation."""
-    if answered.how == "forward":
-        return _("---------- Forwarded message ----------")
-    summary = headers.scan(message.read(headers.MAX_SECTION))
-    people = headers.addresses(summary.from_header)
-    who = (people[0][0] or people[0][1]) if people else _("somebody")
-    when = format_datetime(moment(message.received_at), "d MMMM y, HH:mm", rebase=False)
-    return _("On %(when)s, %(who)s wrote:", when=when, who=who)
+def _begun() -> Draft:
+    to, cc, bcc, subject = (
+        " ".join(request.args.get(name, "").split()) for name in ("to", "cc", "bcc", "subject")
+    )
+    return Draft(key=new_key(), to=to, cc=cc, bcc=bcc, subject=subject)
 
 
-def _headings() -> tuple[str, ...]:
-    return _("From"), _("Date"), _("Subject"), _("To"), _("Cc")
+def _answered() -> Answered | None:
+    """Return which message the address says is answered."""
+    how, args = request.args.get("answer", ""), request.args
+    found = Answered(args.get("folder", 0, int), args.get("uid", 0, int), how)
+    return found if how in KINDS and found.uid else None
 
 
-def _with_sender(found: Draft) -> Draft:
-    own = drafts.addresses()
-    return found if found.from_ in own else replace(found, from_=own[0] if own else "")
-
-
-def _page(found: Draft, errors: dict[str, str] | None = None) -> str:
-    return render_template("mail/compose.html", **_about(found, errors or {}))
-
-
-def _about(found: Draft, errors: dict[str, str]) -> dict[str, object]:
-    return {
-        "draft": found,
-        "source": _source(found),
-        "errors": errors,
-        "own": drafts.addresses(),
-        "all_folders": folders(),
-        "folder": special(Use.DRAFTS),
-        "priorities": list(Priority),
-        "room": max(0, int(_room(found))),
-        "most": _limit(),
-        "saved_at": _clock() if found.uid else "",
-    }
-
-
-def _is_script() -> bool:
-    """Tell whether the page's own script asks, which goes on with the form as it is."""
-    return request.headers.get("Accept") == "application/json"
-
-
-def _wrong(written: Draft, errors: dict[str, str]) -> Answer:
-    """Return the form with what is wrong beside its fields."""
-    if _is_script():
-        answer = jsonify(error=" ".join(errors.values()))
-        answer.status_code = 400
-        return answer
-    return _page(written, errors), 400
-
-
-def _told(error: LetterError | HeaderError) -> dict[str, str]:
-    field = getattr(error, "field", "subject")
-    return {_FIELDS.get(field, field): str(error)}
-
-
-def _refused(written: Draft, error: OutgoingRefused) -> dict[str, str]:
-    """Return what was refused beside the field it was typed in."""
-    if not error.faults:
-        return {_FIELDS.get(error.field, error.field): str(error)}
-    found: dict[str, list[str]] = {}
-    for fault in error.faults:
-        found.setdefault(_field_of(written, fault), []).append(f"{fault.address}: {fault.text}")
-    return {name: " ".join(texts) for name, texts in found.items()}
-
-
-def _field_of(written: Draft, fault: Fault) -> str:
-    for name in ("to", "cc", "bcc"):
-        if fault.address.casefold() in getattr(written, name).casefold():
-            return name
-    return "to"
-
-
-def _source(found: Draft) -> str:
-    return f"{found.source[0]}.{found.source[1]}" if found.source else ""
-
-
-def _limit() -> int:
-    """Return the largest letter, in octets."""
-    return house().settings[smtp.max_message_kb] * _KIB
-
-
-def _room(found: Draft) -> float:
-    """Return how many octets of files still fit."""
-    return _limit() / _BASE64 - sum(each.size for each in found.kept) - len(found.html) * 2
-
-
-def _size(file: object) -> int:
-    stream: IO[bytes] = file.stream  # type: ignore[attr-defined] # a FileStorage
-    return stream.seek(0, 2)
-
-
-def _clock() -> str:
-    return format_datetime(datetime.now(get_timezone()), "HH:mm", rebase=False)
+def _pictures(source: Source | None) -> dict[str, str]:
+    """Return where the pictures of a message are, by content id."""
+    message = drafts.source_message(source)
+    if source is None or message is None:
+        return {}
+    folder_id, uid = source.folder_id, source.uid
+    with opened(message) as octets:
+        return {
+            cid: url_for("webmail.part", folder_id=folder_id, uid=uid, number=number, show=1)
+            for cid, part in view(parse(octets), octets).inline.items()
+            for number in (number_of(part),)
+        }

@@ -56,16 +56,16 @@ def part(folder_id: int, uid: int, number: str) -> Response:
 def archive(folder_id: int, uid: int) -> Response:
     """Return all that can be saved of a message in one ZIP file."""
     found = message_or_404(folder_id, uid)
-    made = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - closed with the response
-    with opened(found) as octets, zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as files:
+    with opened(found) as octets:
         wanted = view(mime.parse(octets), octets).attachments
         if not wanted:
-            made.close()
             abort(404)
-        for name, each in _named(wanted):
-            with files.open(name, "w", force_zip64=True) as file:
-                for chunk in decode_chunks(each, octets):
-                    file.write(chunk)
+        made = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - closed with the response
+        with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as files:
+            for name, each in _named(wanted):
+                with files.open(name, "w", force_zip64=True) as file:
+                    for chunk in decode_chunks(each, octets):
+                        file.write(chunk)
     size = made.tell()
     made.seek(0)
     response = Response(FileWrapper(made, _CHUNK), content_type="application/zip")

@@ -79,10 +79,19 @@ def body(folder_id: int, uid: int) -> Response:
         pictures = {cid: _picture(folder_id, uid, part) for cid, part in seen.inline.items()}
         shown = pieces(seen, octets, pictures=pictures, remote=remote)
     html = Markup("<hr>").join(Markup(each.html) for each in shown)  # noqa: S704 - see mail.html
+    return framed(html, remote=remote)
+
+
+def framed(html: Markup, *, remote: bool = False) -> Response:
+    """Return HTML that was made harmless as the document of a frame, which can run nothing.
+
+    Args:
+        html: what stands in its body.
+        remote: images from elsewhere are loaded.
+    """
+    brings_colours = bool(_SETS_COLOURS.search(html))
     response = make_response(
-        render_template(
-            "mail/body.html", html=html, brings_colours=bool(_SETS_COLOURS.search(html))
-        )
+        render_template("mail/body.html", html=html, brings_colours=brings_colours)
     )
     more = " https: http:" if remote else ""
     response.headers["Content-Security-Policy"] = _FRAME_POLICY.format(remote=more)

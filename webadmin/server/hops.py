@@ -5,6 +5,7 @@ Owns: nothing; events in, values out. Never: asks the house.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -58,11 +59,12 @@ _ORIGINS = {
     "SMTP": _l("Accepted over SMTP"),
     "DSN": _l("Written by this server"),
     "COMMAND": _l("Sent by an operator"),
-    "WEB": _l("Written in webmail"),
     "WEBMAIL": _l("Written in webmail"),
     "HTTPMAIL": _l("Written in an HTTPMail client"),
 }
 _REASON_SAYS_IT = (Kind.DELIVERED, Kind.ROUTED, Kind.RELAYED, Kind.DEFERRED, Kind.REFUSED)
+_HAVE_ANSWERS = (Kind.REFUSED, Kind.RELAYED, Kind.DEFERRED, Kind.FAILED)
+_CODES = re.compile(r"^[2-5][0-9]{2}(?: [245](?:\.[0-9]{1,3}){2})? ?")
 _TITLE_SAYS_IT = (Kind.HELD, Kind.RELEASED, Kind.RETRIED, Kind.RETURNED)
 
 
@@ -159,6 +161,11 @@ def input_of(event: Event, name: str) -> str:
     return str(inputs.get(name, "")) if isinstance(inputs, Mapping) else ""
 
 
+def told(event: Event) -> str:
+    """Return what an event says of itself, without what its title says."""
+    return sentence(event.text.removeprefix("given up: "))
+
+
 def sentence(text: str) -> str:
     """Return a text with a capital, as a sentence begins."""
     return text[:1].upper() + text[1:]
@@ -195,7 +202,7 @@ def _text(event: Event) -> str:
     if event.kind in _TITLE_SAYS_IT:
         return ""
     said = str((event.reason or {}).get("text", "")) if event.kind in _REASON_SAYS_IT else ""
-    return said or sentence(event.text)
+    return said or told(event)
 
 
 def _arrival(detail: Mapping[str, str]) -> str:
@@ -220,10 +227,11 @@ def _arrival(detail: Mapping[str, str]) -> str:
 
 
 def _quote(event: Event) -> str:
-    """Return the answer, unless it only says once more what the text says."""
+    """Return the answer, where somebody was refused something and the text does not say it."""
     reply = str((event.reason or {}).get("reply", ""))
-    text = str((event.reason or {}).get("text", ""))
-    return "" if reply in text or (text and reply.endswith(text)) else reply
+    words = _CODES.sub("", reply)
+    is_said = bool(words) and words.rstrip(".") in _text(event)
+    return "" if event.kind not in _HAVE_ANSWERS or is_said else reply
 
 
 def _why(event: Event) -> Why | None:

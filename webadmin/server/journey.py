@@ -18,7 +18,7 @@ from appliance.operations.messages import Trace
 from appliance.queue.desk import QueuedMessage, QueuedRecipient
 from appliance.queue.entry import State
 from webadmin import formats
-from webadmin.server.hops import Hop, hops, input_of, sentence
+from webadmin.server.hops import Hop, hops, input_of, sentence, told
 from webadmin.server.queued import FINISHED
 from webadmin.server.words import elapsed, soon
 
@@ -50,6 +50,19 @@ class Fate:
     hops: tuple[Hop, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Recipients whose copies have the same fate by the same steps.
+
+    Attributes:
+        fate: of the first of them.
+        addresses: of all of them.
+    """
+
+    fate: Fate
+    addresses: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
     """The page of one message.
@@ -60,7 +73,7 @@ class Story:
         subject: of the message; empty when it has none, or nobody knows it any more.
         sentence: what became of it, in a line or two.
         reverse_path: of the envelope.
-        fates: of each recipient, what needs a look first.
+        branches: of its recipients, what needs a look first.
         hops: what happened to the message as a whole.
         later: what happened to it afterwards: read, deleted.
         facts: about the envelope, by name.
@@ -74,7 +87,7 @@ class Story:
     subject: str
     sentence: str
     reverse_path: str
-    fates: tuple[Fate, ...]
+    branches: tuple[Branch, ...]
     hops: tuple[Hop, ...]
     later: tuple[Hop, ...]
     facts: tuple[tuple[str, str], ...]
@@ -102,8 +115,8 @@ def tell(trace: Trace) -> Story:
         (_fate(copy, first.at_us, removed=removed) for copy in copies.values()),
         key=lambda fate: _URGENCY[fate.tone],
     )
-    told = {id(event) for copy in copies.values() for event in copy.events}
-    common = [event for event in events if id(event) not in told]
+    of_copies = {id(event) for copy in copies.values() for event in copy.events}
+    common = [event for event in events if id(event) not in of_copies]
     waiting = [each for each in queued.recipients if each.state not in FINISHED] if queued else []
     destinations = (each.destination for each in waiting if each.destination)
     return Story(
@@ -112,13 +125,25 @@ def tell(trace: Trace) -> Story:
         subject=queued.subject if queued else first.detail.get("subject", ""),
         sentence=_sentence(events, fates),
         reverse_path=first.reverse_path,
-        fates=tuple(fates),
+        branches=_branches(fates),
         hops=hops([each for each in common if each.kind not in _AFTERWARDS], first.at_us),
         later=hops([each for each in common if each.kind in _AFTERWARDS], first.at_us),
         facts=_facts(trace.id, first, queued),
         destinations=tuple(dict.fromkeys(destinations)),
         is_queued=bool(waiting),
         is_held=bool(waiting) and all(each.state == State.HELD for each in waiting),
+    )
+
+
+def _branches(fates: Iterable[Fate]) -> tuple[Branch, ...]:
+    """Put fates together that differ by no more than the local part and the moment."""
+    found: dict[object, list[Fate]] = {}
+    for fate in fates:
+        domain = fate.address.rpartition("@")[2]
+        steps = tuple((hop.icon, hop.title, hop.quote, len(hop.tries)) for hop in fate.hops)
+        found.setdefault((fate.word, domain, steps), []).append(fate)
+    return tuple(
+        Branch(alike[0], tuple(fate.address for fate in alike)) for alike in found.values()
     )
 
 
@@ -147,7 +172,7 @@ def _fate(copy: _Copy, begin: int, *, removed: bool) -> Fate:
     if end is not None and end.kind is Kind.REFUSED:
         word, icon, tone, text = _("Refused"), "block", "bad", sentence(end.text)
     elif end is not None and end.kind is Kind.FAILED:
-        word, icon, tone, text = _("Given up"), "error", "bad", sentence(end.text)
+        word, icon, tone, text = _("Given up"), "error", "bad", told(end)
     elif end is not None:
         word, icon, tone, text = _("Delivered"), "okay", "ok", _arrived(end, begin)
     elif queued is not None and queued.state == State.DONE:  # its event is still to be written

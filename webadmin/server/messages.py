@@ -20,7 +20,7 @@ from webadmin.server.journey import tell
 
 _MOST_EVENTS = 400
 _MOST_FOUND = 100
-_MOST_FATES = 20
+_MOST_BRANCHES = 20
 _DAYS = (1, 7, 30, 90)
 _ID_LENGTH = 16
 
@@ -89,7 +89,7 @@ def message(message_id: str) -> str:
     return render_template(
         "server/message.html",
         story=story,
-        fates=story.fates if everybody else story.fates[:_MOST_FATES],
+        branches=story.branches if everybody else story.branches[:_MOST_BRANCHES],
         others=[waiting[each] for each in story.destinations if each in waiting],
     )
 

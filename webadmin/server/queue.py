@@ -90,6 +90,8 @@ def act_on_queue() -> Answer:
         )
     done, gone = _act(action, ids)
     _tell(action, done, gone)
+    if len(ids) == _MOST_AT_ONCE:
+        toast(_("%(count)s are done at once; there may be more.", count=number(len(ids))))
     return redirect(back, 303)
 
 

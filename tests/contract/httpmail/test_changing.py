@@ -372,8 +372,9 @@ def test_line_ends_of_a_posted_message_are_put_right(alice: Dav) -> None:
 
 
 def test_a_folder_takes_messages_only(alice: Dav) -> None:
-    reply = alice.ask("POST", "/folders/Inbox/", b"x", Content_Type="message/rfc821")
-    assert (reply.status, alice.names()) == (415, [])
+    for media_type in ("message/rfc821", "text/plain", ""):
+        reply = alice.ask("POST", "/folders/Inbox/", b"x", Content_Type=media_type)
+        assert (reply.status, alice.names()) == (415, [])
     reply = alice.ask("POST", "/contacts/", b"x", Content_Type="message/rfc822")
     assert (reply.status, "POST" in reply.headers["Allow"]) == (405, False)
 
@@ -394,6 +395,20 @@ def test_a_full_mailbox_takes_no_more(town: Town, alice: Dav, path: str) -> None
         reply = alice.ask(method, where, octets, Content_Type="message/rfc822")
         assert (reply.status, reply.phrase) == (507, "The mailbox is full: it may hold 1 KiB")
     assert alice.names() == [name(path)]
+
+
+def test_copies_that_do_not_fit_are_told_for_each(town: Town, alice: Dav) -> None:
+    paths = [alice.append(b"Subject: one\r\n\r\n".ljust(600, b"x")) for _ in range(2)]
+    town.do(EditMailbox(mailbox="alice@alpha", quota_kb=2))
+    body = batch("copy", *map(name, paths), name(paths[0]))
+    reply = alice.ask("BCOPY", "/folders/Inbox/", body, Destination=f"{BASE}/folders/Drafts/")
+    assert [each.status for each in reply.responses()] == [507, 507, 507]
+    reply = alice.ask("COPY", paths[0], Destination=f"{BASE}/folders/Drafts/")
+    assert reply.status == 201
+    body = batch("move", *map(name, paths), name(paths[0]))
+    reply = alice.ask("BMOVE", "/folders/Inbox/", body, Destination=f"{BASE}/folders/Drafts/")
+    assert [each.status for each in reply.responses()] == [201, 201, 201]  # takes no room
+    assert len(alice.names("Drafts")) == 3
 
 
 def test_a_body_that_breaks_off_files_nothing(alice: Dav) -> None:

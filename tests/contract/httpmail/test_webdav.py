@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from appliance.operations.mailboxes import EditMailbox
 from appliance.store.mailbox import MailboxStore
 from httpmail import locks
 from tests.support.clock import SetClock
 from tests.support.dav import BASE, Dav, Reply, propfind, text_between, update
+from tests.support.town import Town
 
 NOTE = b"Subject: note\r\n\r\nas it is\n"
 LOCKINFO = (
@@ -147,6 +149,7 @@ def test_only_folders_take_what_is_put(alice: Dav, folder: str, path: str, statu
 
 
 def test_conditions_guard_what_is_put(alice: Dav, folder: str) -> None:  # RFC 9110 §13.1
+    assert put(alice, folder + "a.eml", If_Match="*").status == 412
     assert put(alice, folder + "a.eml", If_None_Match="*").status == 201
     assert put(alice, folder + "a.eml", If_None_Match="*").status == 412
     assert put(alice, folder + "a.eml", If_Match='"other"').status == 412
@@ -304,6 +307,19 @@ def test_nobody_has_more_locks_than_enough(
     statuses = [lock(alice, f"{folder}{number}.eml")[0].status for number in range(3)]
     assert statuses == [201, 201, 507]
     assert alice.ask("GET", folder + "2.eml").status == 404
+
+
+# ── quota ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_how_full_the_mailbox_is_can_be_asked(town: Town, alice: Dav, folder: str) -> None:
+    put(alice, folder + "a.eml")  # RFC 4331
+    names = ["D:quota-used-bytes", "D:quota-available-bytes"]
+    found = alice.propfind(folder, names, Depth="0").responses()[0]
+    assert dict(found.found) == {"D:quota-used-bytes": str(len(NOTE))}
+    town.do(EditMailbox(mailbox="alice@alpha", quota_kb=1))
+    found = alice.propfind(folder, names, Depth="0").responses()[0]
+    assert found.found["D:quota-available-bytes"] == str(1024 - len(NOTE))
 
 
 # ── the rest ─────────────────────────────────────────────────────────────────────────────────────

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from appliance.journey.event import Event, Kind
 from appliance.operations.messages import Trace
@@ -88,16 +89,16 @@ def test_the_sentence_counts_who_has_it_and_says_why_the_other_waits() -> None:
 
 def test_what_needs_a_look_comes_first() -> None:
     story = _tell(_accepted(_TOMAS, _LOANS), _delivered(), _deferred(2.8), queued=_queued())
-    assert [(fate.address, fate.word) for fate in story.fates] == [
+    assert [(each.fate.address, each.fate.word) for each in story.branches] == [
         (_LOANS, "Waits, 2 tries"),
         (_TOMAS, "Delivered"),
     ]
-    assert story.fates[1].text == "in the mailbox after 0.3 s"
+    assert story.branches[1].fate.text == "in the mailbox after 0.3 s"
 
 
 def test_tries_with_the_same_answer_are_one_step() -> None:
     story = _tell(_accepted(_LOANS), _deferred(3), _deferred(60), _deferred(300), queued=_queued())
-    first, planned = story.fates[0].hops
+    first, planned = story.branches[0].fate.hops
     assert (first.title, len(first.tries)) == ("Deferred by mx.quay.example", 2)
     assert planned.planned
 
@@ -109,7 +110,7 @@ def test_another_answer_is_another_step() -> None:
         _deferred(60, reply="452 4.2.2 mailbox full"),
         queued=_queued(),
     )
-    assert [hop.quote for hop in story.fates[0].hops][:2] == [
+    assert [hop.quote for hop in story.branches[0].fate.hops][:2] == [
         "451 4.7.1 try again later",
         "452 4.2.2 mailbox full",
     ]
@@ -117,7 +118,7 @@ def test_another_answer_is_another_step() -> None:
 
 def test_a_step_tells_the_rule_and_what_it_looked_at() -> None:
     story = _tell(_accepted(_LOANS), _deferred(3, setting="retry.first"), queued=_queued())
-    why = story.fates[0].hops[0].why
+    why = story.branches[0].fate.hops[0].why
     assert why is not None
     assert (why.rule, why.setting) == ("remote.deferred", "retry.first")
     assert ("stage", "rcpt") in why.inputs
@@ -128,20 +129,20 @@ def test_what_was_given_up_is_said_as_lost() -> None:
     told = _event(Kind.NOTIFIED, 9, _LOANS, "the sender is told")
     story = _tell(_accepted(_TOMAS, _LOANS), _delivered(), failed, told)
     assert story.sentence == f"Delivered to 1 of 2 recipients. It did not reach {_LOANS}."
-    assert story.fates[0].text == "Given up: No such mailbox."
+    assert story.branches[0].fate.text == "No such mailbox."
     assert not story.is_queued
 
 
 def test_a_message_on_hold_waits_for_the_operator() -> None:
     story = _tell(_accepted(_LOANS), _event(Kind.HELD, 5), queued=_queued("held", 0))
     assert story.is_held
-    assert story.fates[0].word == "Held"
+    assert story.branches[0].fate.word == "Held"
     assert "It is held until an operator releases it." in story.sentence
 
 
 def test_a_removed_message_says_for_whom_it_was() -> None:
     story = _tell(_accepted(_LOANS), _event(Kind.REMOVED, 5, text="removed by an operator"))
-    assert [(fate.address, fate.word) for fate in story.fates] == [(_LOANS, "Removed")]
+    assert [(each.fate.address, each.fate.word) for each in story.branches] == [(_LOANS, "Removed")]
     assert story.sentence == f"It did not reach {_LOANS}."
 
 
@@ -150,13 +151,13 @@ def test_a_refused_attempt_is_told_by_the_rule_that_refused() -> None:
     refused = _event(Kind.REFUSED, 0, _LOANS, "relaying is not allowed", reason=reason)
     story = _tell(refused)
     assert story.sentence == f"It did not reach {_LOANS}."
-    assert story.fates[0].hops[0].text == "Relaying is not allowed."
+    assert story.branches[0].fate.hops[0].text == "Relaying is not allowed."
 
 
 def test_reading_and_deleting_come_afterwards() -> None:
     downloaded = _event(Kind.DOWNLOADED, 99, "tomas@lantern", "downloaded by tomas@lantern")
     story = _tell(_accepted(_TOMAS), _delivered(), downloaded)
-    assert [fate.address for fate in story.fates] == [_TOMAS]
+    assert [each.fate.address for each in story.branches] == [_TOMAS]
     assert [hop.title for hop in story.later] == ["Downloaded"]
 
 
@@ -170,3 +171,22 @@ def test_the_envelope_is_told_with_its_client_and_login() -> None:
 def test_a_notice_has_the_null_reverse_path() -> None:
     event = Event(at_us=_BEGIN, message_id="X", kind=Kind.ACCEPTED, text="accepted from DSN")
     assert dict(_tell(event).facts)["Reverse-path"] == "<>"
+
+
+def test_recipients_with_the_same_fate_are_told_together() -> None:
+    others = [f"p{number}@quay.example" for number in range(30)]
+    events = [replace(_deferred(3), recipient=each) for each in others]
+    story = _tell(_accepted(_TOMAS, *others), _delivered(), *events)
+    assert [len(each.addresses) for each in story.branches] == [30, 1]
+    assert story.branches[0].addresses == tuple(others)
+
+
+def test_an_answer_that_the_sentence_says_is_not_quoted_again() -> None:
+    reason = _LATER | {
+        "rule": "route.none",
+        "text": "No such host.",
+        "reply": "451 4.4.4 No such host",
+    }
+    event = replace(_deferred(3), reason=reason)
+    story = _tell(_accepted(_LOANS), event, queued=_queued())
+    assert story.branches[0].fate.hops[0].quote == ""

@@ -73,7 +73,8 @@ export function watchTicks() {
     else clearTicks();
   });
   on("change", "#whole input", tell);
-  on("click", "#pick", () => list().classList.add("picking"));
+  on("click", "#pick", () => list().classList.toggle("picking"));
+  on("click", "[data-clear-ticks]", clearTicks);
   on("contextmenu", ".msg", (event, row) => { // a long press
     if (event.pointerType === "mouse" || !matchMedia("(pointer: coarse)").matches) return;
     event.preventDefault();
