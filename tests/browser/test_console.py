@@ -17,6 +17,9 @@ from tests.support.serving import Server
 from tests.support.waiting import until
 
 _numbers = count(1)
+_CUT_TABLES = """[...document.querySelectorAll("table")]
+    .filter(table => table.offsetWidth > table.parentElement.clientWidth + 1)
+    .map(table => table.textContent.slice(0, 80))"""
 
 
 @pytest.fixture
@@ -101,6 +104,9 @@ def test_pages_hold_to_the_rules(
     console.goto(path)
     check_axe(console)
     screenshot(console, name)
+    for width in (390, 800, 1280):
+        console.set_viewport_size({"width": width, "height": 900})
+        assert console.evaluate(_CUT_TABLES) == [], f"at {width}"
 
 
 def test_the_first_page_leads_to_what_is_behind_each_number(

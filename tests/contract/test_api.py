@@ -189,7 +189,7 @@ def test_audit_and_revisions_come_by_the_page(program: Program) -> None:
 
 def test_a_list_is_an_object_with_items(program: Program) -> None:
     assert {each["name"] for each in program.get("/postoffices")["items"]} == {"alpha", "beta"}
-    assert program.get("/queue") == {"items": []}
+    assert program.get("/queue/messages") == {"items": []}
 
 
 def test_a_time_is_a_date_time_in_utc_and_null_where_there_is_none(
@@ -229,10 +229,10 @@ def test_a_revision_is_planned_and_undone(program: Program) -> None:
 
 def test_a_message_is_held_seen_and_released(program: Program, town: Town) -> None:
     message = submit(town.house, "alice@alpha.test")
-    assert body(program("POST", f"/queue/{message}/hold")) == {"result": 1}
-    (queued,) = program.get("/queue", state="held")["items"]
+    assert body(program("POST", f"/queue/messages/{message}/hold")) == {"result": 1}
+    (queued,) = program.get("/queue/messages", state="held")["items"]
     assert (queued["id"], queued["recipients"][0]["state"]) == (message, "held")
-    assert body(program("POST", f"/queue/{message}/release")) == {"result": 1}
+    assert body(program("POST", f"/queue/messages/{message}/release")) == {"result": 1}
     journey = program.get(f"/messages/{message}/journey")
     assert journey["events"][0]["kind"] == "accepted"
 
@@ -331,9 +331,9 @@ WRONG: list[tuple[str, dict[str, Any], tuple[int, str]]] = [
     ("GET /mailboxes/nobody@alpha", {}, (404, "mailbox")),
     ("GET /mailboxes/a%00b@alpha", {}, (400, "mailbox")),
     ("GET /mailboxes/%ff@alpha", {}, (404, "mailbox")),
-    ("GET /queue", {"query_string": {"most": "many"}}, (400, "most")),
-    ("GET /queue", {"query_string": {"most": "0"}}, (400, "most")),
-    ("GET /queue", {"query_string": {"most": "9" * 30}}, (400, "most")),
+    ("GET /queue/messages", {"query_string": {"most": "many"}}, (400, "most")),
+    ("GET /queue/messages", {"query_string": {"most": "0"}}, (400, "most")),
+    ("GET /queue/messages", {"query_string": {"most": "9" * 30}}, (400, "most")),
     ("GET /revisions/first/undo", {}, (400, "revision")),
     ("GET /revisions/-1/undo", {}, (400, "revision")),
     ("GET /badmail/..%2F..%2Fconfig%2Fkey", {}, (404, "")),

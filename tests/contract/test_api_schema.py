@@ -1,9 +1,9 @@
-"""The API against its own description: what it takes, what it answers, for whatever is sent."""
+"""The API against its own description: what it takes, what it answers, whatever is sent."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import schemathesis
@@ -11,31 +11,35 @@ from hypothesis import HealthCheck, settings
 from schemathesis.config import SchemathesisConfig
 from schemathesis.schemas import BaseSchema
 
-from appliance.mail.envelope import Recipient
+from appliance.database.content import Content
+from appliance.operations.settings import ChangeSetting
 from appliance.queue.badmail import BadMail, save
-from tests.support.town import Town, submit
+from appliance.queue.entry import Origin
+from tests.support.town import MESSAGE, Town, envelope
 from tests.support.webtest import token, web
 from webadmin.api.openapi import document
-from webadmin.api.routes import ROUTES
 
-MESSAGE = "0" * 16
-# Something that is there for each field that stands in a path.
+ENTRY = "0" * 16
+# Something that is there, for each field that stands in a path.
 THERE = {
     "postoffice": "alpha",
     "domain": "alpha.test",
     "mailbox": "alice@alpha",
     "address": "alice@alpha.test",
     "setting": "smtp.max_recipients",
-    "message": MESSAGE,
-    "copy": f"{MESSAGE}.0",
+    "message": ENTRY,
+    "copy": f"{ENTRY}.0",
     "revision": 7,
 }
+# What is sound by its type may be wrong all the same; and tokens have their own tests.
+_LEFT_OUT = ("positive_data_acceptance", "ignored_auth")
+_CALM = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def described(**there: object) -> BaseSchema:
+def described(there: dict[str, Any]) -> BaseSchema:
     config = {
-        "base-url": "https://mail.test/api/v1",
-        "generation": {"max-examples": 15, "deterministic": True},
+        "generation": {"max-examples": 8, "deterministic": True},
+        "checks": {name: {"enabled": False} for name in _LEFT_OUT},
         "parameters": {f"path.{name}": value for name, value in there.items()},
     }
     return schemathesis.openapi.from_dict(document(), config=SchemathesisConfig.from_dict(config))
@@ -43,29 +47,50 @@ def described(**there: object) -> BaseSchema:
 
 @pytest.fixture
 def database_url() -> str:
-    """SQLite alone: what is tried here are the doors; `test_hostile_fields` tries both databases."""
+    """SQLite alone: this tries the door; `test_hostile_fields` tries both databases."""
     return ""
 
 
 @pytest.fixture
-def program(town: Town) -> Iterator[dict[str, object]]:
-    with web(town.house) as app:
-        headers = {"Authorization": f"Bearer {token(town, 'everything')}"}
+def options(town: Town) -> Iterator[dict[str, Any]]:
+    """How each request is sent, in a town that has something of everything."""
+    house = town.house
+    content = house.queue.content(ENTRY)
+    content.write(MESSAGE)
+    house.queue.submit(envelope("alice@alpha.test"), content, Origin(kind="SMTP"), message_id=ENTRY)
+    copy = BadMail(
+        entry_id=ENTRY,
+        number=0,
+        reverse_path="",
+        recipient="alice@alpha.test",
+        subject="greetings",
+        size=len(MESSAGE),
+        reason="it could not be returned",
+        at_us=1,
+    )
+    save(house.badmail, [copy], Content(len(MESSAGE), MESSAGE, None))
+    town.do(ChangeSetting(setting="auth.max_failures", value="1000"))
+    headers = {"Authorization": f"Bearer {token(town, 'everything')}"}
+    with web(house) as app:
         yield {"app": app, "base_url": "https://mail.test/api/v1", "headers": headers}
 
 
-def check(case, program) -> None:
-    case.operation.app = case.operation.schema.app = program["app"]
-    case.call_and_validate(**program)
+def check(case: schemathesis.Case, options: dict[str, Any]) -> None:
+    case.operation.app = options["app"]  # for the requests that checks make of their own
+    case.call_and_validate(**options)
 
 
-@described().parametrize()
-@settings(suppress_health_check=list(HealthCheck))
-def test_whatever_is_asked_for_the_answer_is_as_described(case, program) -> None:
-    check(case, program)
+@described({}).parametrize()
+@_CALM
+def test_whatever_is_asked_for_the_answer_is_as_described(
+    case: schemathesis.Case, options: dict[str, Any]
+) -> None:
+    check(case, options)
 
 
-@described(**THERE).parametrize()
-@settings(suppress_health_check=list(HealthCheck))
-def test_whatever_is_asked_of_something_that_is_there_the_answer_is_as_described(case, program) -> None:
-    check(case, program)
+@described(THERE).parametrize()
+@_CALM
+def test_whatever_is_asked_of_what_is_there_the_answer_is_as_described(
+    case: schemathesis.Case, options: dict[str, Any]
+) -> None:
+    check(case, options)

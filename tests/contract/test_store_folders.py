@@ -327,6 +327,7 @@ def calls(box: MailboxStore, folder_id: int, own_id: int, uid: int) -> list[Call
         lambda: box.page(folder_id, order=Order.SUBJECT),
         lambda: box.listed(folder_id, [uid]),
         lambda: box.every(folder_id),
+        lambda: box.marks(folder_id),
         lambda: box.message(folder_id, uid),
         lambda: box.flag(folder_id, [uid], add=Flag.SEEN),
         lambda: box.flag(folder_id, [], add=Flag.SEEN),

@@ -12,9 +12,9 @@ from appliance.database.statement import Connection, Statement
 from appliance.mail.digest import Digest, digest
 from appliance.operations.house import House
 from appliance.store import chosen, listing, orders, tables
-from appliance.store.errors import BadCursor, StoreError
+from appliance.store.errors import BadCursor, FolderNotFound, StoreError
 from appliance.store.mailbox import MailboxStore
-from appliance.store.message import Folder, Listed, Order, Use
+from appliance.store.message import Flag, Folder, Listed, Order, Use
 from tests.support.boxes import (
     ALICE,
     ALPHA,
@@ -446,6 +446,22 @@ def test_message_whose_file_is_missing_is_listed_without_a_preview(
     house.store.folder(ALPHA).remove(name)
     (listed,) = box.page(drafts.id).messages
     assert (listed.summary.subject, listed.digest) == ("lost", Digest())
+
+
+def test_marks_of_a_whole_folder_come_by_uid_piece_by_piece(
+    box: MailboxStore, inbox: Folder
+) -> None:
+    kinds = (Flag.SEEN, Flag(0), Flag.FLAGGED)
+    wanted = [(file(box, inbox.id, letter(), flags=flags), flags) for flags in kinds]
+    found, after = [], 0
+    while piece := box.marks(inbox.id, after_uid=after, most=2):
+        found += piece
+        after = piece[-1][0]
+    assert found[-3:] == wanted
+    assert [uid for uid, _ in found] == sorted(uid for uid, _ in found)
+    assert box.marks(inbox.id, after_uid=-5, most=0) == found[:1]
+    with pytest.raises(FolderNotFound):
+        box.marks(inbox.id + 1000)
 
 
 def test_more_messages_than_one_query_takes_are_listed(house: House, box: MailboxStore) -> None:

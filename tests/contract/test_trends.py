@@ -360,8 +360,9 @@ def test_steps_stand_on_the_same_grid_whenever_they_are_asked_for(
     [
         (Trend(hours=0), "kept 720 hours"),
         (Trend(hours=721), "kept 720 hours"),
-        (Trend(step=0), "takes 1 or more"),
-        (Trend(hours=720, step=5), "takes 22 or more"),
+        (Trend(step=0), "for 24 hours use 1 to 1440"),
+        (Trend(step=1441), "for 24 hours use 1 to 1440"),
+        (Trend(hours=720, step=5), "for 720 hours use 22 to 43200"),
         (Trend(series=tuple(map(str, range(101)))), "100 at most"),
     ],
 )

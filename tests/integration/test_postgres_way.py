@@ -14,7 +14,7 @@ import pytest
 from appliance.operations.queue import RetryMessages
 from tests.integration.conftest import NOWHERE, STRICT, read_inbox
 from tests.support.postgresql import share
-from tests.support.serving import SERVICES, Server
+from tests.support.serving import PROCESSES, Server
 from tests.support.waiting import until
 from tests.support.wire import Pop3, Smtp
 
@@ -167,7 +167,7 @@ def test_mail_is_accepted_again_when_the_database_comes_back(server: Server, url
     until(send, "mail is accepted")
     server.perform(RetryMessages())  # what met a lost connection is tried again in half a minute
     assert len(read_inbox(server, box)) == 1
-    assert len(server.processes()) == 1 + len(SERVICES)
+    assert len(server.processes()) == PROCESSES
 
 
 def test_starting_again_keeps_accounts_and_mail(server: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
@@ -15,7 +16,14 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import read_inbox
-from tests.support.serving import POSTHOUSE, SERVICES, Server, free_port_base
+from tests.support.serving import (
+    OF_THE_WEB,
+    POSTHOUSE,
+    PROCESSES,
+    SERVICES,
+    Server,
+    free_port_base,
+)
 from tests.support.waiting import until
 from tests.support.wire import Pop3, Smtp
 
@@ -58,6 +66,8 @@ def test_demo_json_names_ports_and_accounts(server: Server) -> None:
         "submissions": base + 465,
         "pop3": base + 110,
         "pop3s": base + 995,
+        "httpmail": base + 8080,
+        "web": base + 80,
     }
     found = {each["login"]: (each["address"], each["role"]) for each in demo["accounts"]}
     assert found == {
@@ -96,7 +106,7 @@ def test_ctrl_c_ends_all_processes_within_ten_seconds_also_with_clients_connecte
     own: Server,
 ) -> None:
     own.start()
-    assert len(own.processes()) == 1 + len(SERVICES)
+    assert len(own.processes()) == PROCESSES
     with Smtp(own.ports["smtp"]) as smtp, Pop3(own.ports["pop3"]) as pop3:
         smtp.do("HELO client.example")
         pop3.login(own.alice.login, own.alice.password)
@@ -126,8 +136,8 @@ def test_starting_again_on_the_same_home_keeps_accounts_and_mail(own: Server) ->
     own.start()
     assert own.accounts == before
     assert any(b"Subject: kept\r\n" in octets for octets in read_inbox(own, box))
-    assert b"Lunch on Thursday?" in b"".join(read_inbox(own, own.alice, at_least=2))
-    assert len(read_inbox(own, own.alice)) == 2  # the demo's mail was not sent a second time
+    assert b"Lunch on Thursday?" in b"".join(read_inbox(own, own.alice, at_least=4))
+    assert len(read_inbox(own, own.alice)) == 4  # the demo's mail was not sent a second time
     own.stop()
     own.check_traces()
 
@@ -146,7 +156,37 @@ def test_a_service_that_is_killed_is_started_again_and_mail_goes_on(
         client.ehlo()
         client.message(b"Subject: after the kill\r\n\r\n", box.address)
     assert len(read_inbox(server, box)) == 1
-    assert f"posthouse: the service {service} ended, it is started again" in server.output
+    if service not in OF_THE_WEB:  # those workers are started again by their arbiter
+        assert f"posthouse: the service {service} ended, it is started again" in server.output
+
+
+@pytest.mark.parametrize("service", OF_THE_WEB)
+def test_a_killed_arbiter_takes_its_worker_along_and_both_are_started_again(
+    own: Server, service: str
+) -> None:
+    own.start()
+    worker = own.service(service)
+    arbiter = _parent(worker)
+    os.kill(arbiter, signal.SIGKILL)
+    until(lambda: not {arbiter, worker} & own.processes(), "both are gone")
+    until(lambda: _answers_http(own.ports[service]), f"{service} answers")
+    assert len(own.processes()) == PROCESSES
+
+
+def _parent(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(") ")[2].split()
+    return int(fields[1])
+
+
+def _answers_http(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/webmail/login")
+        return connection.getresponse().status in (200, 404)
+    except OSError:
+        return False
+    finally:
+        connection.close()
 
 
 def _answers(port: int) -> bool:

@@ -239,7 +239,7 @@ def _port_base() -> int:
     """Find a base whose ports are free."""
     for base in range(20000, 60000, 1000):
         try:
-            for port in (25, 110, 465, 587, 995):
+            for port in (25, 80, 110, 465, 587, 995, 8080):
                 with socket.socket() as probe:
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     probe.bind(("127.0.0.1", base + port))

@@ -34,7 +34,9 @@ from tests.support.waiting import until
 R = TypeVar("R")
 
 POSTHOUSE = Path(sys.executable).with_name("posthouse")
-SERVICES = ("smtp", "mta", "sender", "pop3", "housekeeping", "httpmail", "web")
+OF_THE_WEB = ("httpmail", "web")  # each is a gunicorn arbiter with one worker, which answers
+SERVICES = ("smtp", "mta", "sender", "pop3", "housekeeping", *OF_THE_WEB)
+PROCESSES = 1 + len(SERVICES) + len(OF_THE_WEB)
 
 _WELL_KNOWN = (25, 80, 110, 465, 587, 995, 8080)
 _CALL = Call(Actor(ActorKind.OPERATOR, "tests"), "tests")

@@ -96,7 +96,7 @@ def toasts(answer: TestResponse) -> list[str]:
 def undo_of(answer: TestResponse) -> dict[str, str]:
     """Return the fields of the latest toast's Undo."""
     forms = _UNDO.findall(answer.text)
-    assert forms, answer.text
+    assert forms, toasts(answer)
     fields = dict(_FIELD.findall(forms[-1]))
     fields.pop("csrf")
     return fields

@@ -135,7 +135,7 @@ def undo_fields(
 ) -> dict[str, str] | None:
     """Return the fields of a form that undoes something; None when they would be too many."""
     packed = pack(uids)
-    if not packed or len(packed) > UNDO_MOST:
+    if len(packed) > UNDO_MOST:
         return None
     return {"what": what, "folder": str(folder.id), "uids": packed, **more}
 
@@ -167,7 +167,7 @@ def _mark(folder: Folder, choice: Choice, do: Do) -> BaseResponse:
     mark = _MARKS[do]
     others = [uid for uid, flags in choice.flags.items() if bool(flags & mark.flag) != mark.is_set]
     mailbox().flag(folder.id, others, add=mark.add, remove=mark.remove)
-    fields = undo_fields(_OPPOSITE[do], folder, others)
+    fields = undo_fields(_OPPOSITE[do], folder, others) if others else None
     toast(_marked(do, len(choice.flags)), undo=("webmail.undo", fields) if fields else None)
     marked = pack(choice.flags)
     return answer(Answer(folder, marked=marked, flag=mark.flag, is_set=mark.is_set))

@@ -82,8 +82,9 @@ def give_back() -> Answer:
 @gives_back(give_back)
 def write() -> Answer:
     """Do what a button of the form says: save, add or take away a file, send, discard."""
-    written, uploads = writing.read(), writing.uploads()
+    written = writing.typed()
     try:
+        written, uploads = writing.read(), writing.uploads()
         return _do(request.form.get("do", "save"), written, uploads)
     except Refusal as error:
         if not is_script():

@@ -173,10 +173,11 @@ def source_message(source: Source | None) -> Message | None:
 
 
 def _text(seen: View, octets: Buffer) -> str:
-    """Return all of a letter as plain text."""
+    """Return all of a letter as plain text, without the line end that closes it."""
     parts = [part for part in (seen.text or seen.html, *seen.more) if part is not None]
     texts = [(part.type, decoded_text(part, octets)) for part in parts]
-    return "\n".join(html_to_text(text) if type_ == "text/html" else text for type_, text in texts)
+    shown = [html_to_text(text) if type_ == "text/html" else text for type_, text in texts]
+    return "\n".join(text.removesuffix("\n") for text in shown)
 
 
 def _carried(draft: Draft, octets: Buffer) -> Iterator[Attachment]:

@@ -5,9 +5,12 @@ Nothing that could run is ever given its own type: a browser has to save it. Sta
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Iterator
 from tempfile import SpooledTemporaryFile
+from unicodedata import normalize
+from urllib.parse import quote
 
 from flask import Response, abort, request
 from werkzeug.wsgi import FileWrapper
@@ -34,6 +37,7 @@ _SAFE = _PICTURES | {
     "text/vcard",
 }
 _SAFE_MAIN = ("audio/", "video/", "application/vnd.openxmlformats-", "application/vnd.oasis.")
+_CHARSET = re.compile(r"[\w.:+-]{1,40}", re.ASCII)
 _UNKNOWN = "application/octet-stream"
 _IN_MEMORY = 8 << 20
 _CHUNK = 64 << 10
@@ -47,8 +51,8 @@ def part(folder_id: int, uid: int, number: str) -> Response:
     response = Response(_decoded(found, wanted))
     shows = "show" in request.args and (wanted.type in _PICTURES or wanted.type == "text/plain")
     response.content_type = _content_type(wanted)
-    name = wanted.filename or "part"
-    response.headers.set("Content-Disposition", "inline" if shows else "attachment", filename=name)
+    kind = "inline" if shows else "attachment"
+    response.headers.set("Content-Disposition", kind, **_name(wanted.filename or "part"))
     response.headers["Content-Security-Policy"] = _POLICY
     return response
 
@@ -83,10 +87,18 @@ def _decoded(found: Message, wanted: Part) -> Iterator[bytes]:
 
 def _content_type(wanted: Part) -> str:
     if wanted.type == "text/plain":
-        charset = wanted.charset if wanted.charset.replace("-", "").isalnum() else "utf-8"
+        charset = wanted.charset if _CHARSET.fullmatch(wanted.charset) else "utf-8"
         return f"text/plain; charset={charset}"
     is_safe = wanted.type in _SAFE or wanted.type.startswith(_SAFE_MAIN)
     return wanted.type if is_safe else _UNKNOWN
+
+
+def _name(filename: str) -> dict[str, str]:
+    """Return a file's name as parameters of a header, in ASCII and as it is (RFC 6266 §4.3)."""
+    if filename.isascii():
+        return {"filename": filename}
+    nearest = normalize("NFKD", filename).encode("ascii", "ignore").decode()
+    return {"filename": nearest, "filename*": f"UTF-8''{quote(filename, safe='')}"}
 
 
 def _named(wanted: tuple[Part, ...]) -> Iterator[tuple[str, Part]]:

@@ -155,7 +155,7 @@ def _addresses(folder_id: int, uid: int, inside: str, *, images: bool) -> dict[s
         "designed": url_for("webmail.message", **part),
         "plain": url_for("webmail.message", plain=1, **part),
         "images": url_for("webmail.message", images=1, **part),
-        "frame": url_for("webmail.body", **part, **({"images": 1} if images else {})),
+        "frame": url_for("webmail.body", images=1 if images else None, **part),
         "frame_images": url_for("webmail.body", images=1, **part),
         "fields": url_for("webmail.fields", **at),
         "source": url_for("webmail.source", **at),

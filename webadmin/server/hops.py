@@ -127,16 +127,17 @@ class Hop:
     planned: bool = False
 
 
-def hops(events: Sequence[Event], begin: int) -> tuple[Hop, ...]:
+def hops(events: Sequence[Event], begin: int, *, people: int = 0) -> tuple[Hop, ...]:
     """Return the steps; a try with the same answer as the one before counts as one more try.
 
     Args:
         events: in the order they happened.
         begin: when the message arrived, µs.
+        people: how many recipients it has.
     """
     found: list[Hop] = []
     for event in events:
-        hop = _hop(event, begin)
+        hop = _hop(event, begin, people)
         last = found[-1] if found else None
         if (
             last is not None
@@ -171,7 +172,7 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _hop(event: Event, begin: int) -> Hop:
+def _hop(event: Event, begin: int, people: int) -> Hop:
     icon, tone = _LOOKS[event.kind]
     return Hop(
         at=event.at_us,
@@ -179,7 +180,7 @@ def _hop(event: Event, begin: int) -> Hop:
         icon=icon,
         tone=tone,
         title=_title(event),
-        text=_text(event),
+        text=_arrival(event.detail, people) if event.kind is Kind.ACCEPTED else _text(event),
         quote=_quote(event),
         why=_why(event),
     )
@@ -197,33 +198,30 @@ def _title(event: Event) -> str:
 
 
 def _text(event: Event) -> str:
-    if event.kind is Kind.ACCEPTED:
-        return _arrival(event.detail)
     if event.kind in _TITLE_SAYS_IT:
         return ""
     said = str((event.reason or {}).get("text", "")) if event.kind in _REASON_SAYS_IT else ""
     return said or told(event)
 
 
-def _arrival(detail: Mapping[str, str]) -> str:
+def _arrival(detail: Mapping[str, str], people: int) -> str:
     login, client = detail.get("login", ""), detail.get("client", "")
     octets = detail.get("size", "")
-    people = len(detail.get("recipients", "").split())
-    told: list[str] = []
+    said: list[str] = []
     if login and client:
-        told.append(_("%(login)s sent it from %(client)s.", login=login, client=client))
+        said.append(_("%(login)s sent it from %(client)s.", login=login, client=client))
     elif login:
-        told.append(_("%(login)s sent it.", login=login))
+        said.append(_("%(login)s sent it.", login=login))
     elif client:
-        told.append(_("%(client)s handed it over without a login.", client=client))
+        said.append(_("%(client)s handed it over without a login.", client=client))
     if people and octets.isdecimal():
         size = formats.size(int(octets))
-        told.append(
+        said.append(
             ngettext(
                 "%(num)s recipient, %(size)s.", "%(num)s recipients, %(size)s.", people, size=size
             )
         )
-    return " ".join(told)
+    return " ".join(said)
 
 
 def _quote(event: Event) -> str:

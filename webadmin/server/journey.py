@@ -126,7 +126,11 @@ def tell(trace: Trace) -> Story:
         sentence=_sentence(events, fates),
         reverse_path=first.reverse_path,
         branches=_branches(fates),
-        hops=hops([each for each in common if each.kind not in _AFTERWARDS], first.at_us),
+        hops=hops(
+            [each for each in common if each.kind not in _AFTERWARDS],
+            first.at_us,
+            people=len(copies),
+        ),
         later=hops([each for each in common if each.kind in _AFTERWARDS], first.at_us),
         facts=_facts(trace.id, first, queued),
         destinations=tuple(dict.fromkeys(destinations)),

@@ -13,6 +13,7 @@ from flask_babel import ngettext
 from appliance.operations.badmail import ListBadMail
 from appliance.operations.health import Finding, Health, Severity, ShowHealth
 from appliance.operations.operation import NotFound
+from appliance.operations.postoffices import ListPostOffices
 from appliance.operations.queue import CountDestinations
 from appliance.settings import trends as trend_settings
 from webadmin.context import ask, house
@@ -93,6 +94,7 @@ def home() -> str:
             (each.name, url_for(".postoffice", name=each.name), each.value, size(each.value))
             for each in shown.store
         ],
+        has_postoffices=bool(ask(ListPostOffices())),
         bad_mail=bad_mail,
         most_bad_mail=_MOST_BAD_MAIL,
         span=span,
@@ -124,8 +126,15 @@ def heading(health: Health, shown: Figures) -> str:
     for each in health.findings:
         if each.severity is Severity.BAD and each.cause.startswith(_STOPS):
             return f"{each.title}."
-    if not needs and shown.is_new:
-        return _("Everything runs. No mail has passed yet.")
+    if shown.is_new:
+        if not needs:
+            return _("Everything runs. No mail has passed yet.")
+        return ngettext(
+            "Everything runs. One thing needs you.",
+            "Everything runs. %(count)s things need you.",
+            needs,
+            count=number(needs),
+        )
     if not needs:
         return _("Mail is flowing. Nothing needs you.")
     return ngettext(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -148,12 +149,17 @@ def test_what_is_bad_ends_diagnose_with_1(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("all_run")
-def test_what_is_only_worth_knowing_ends_diagnose_with_0(done: Text) -> None:
+def test_what_is_only_worth_knowing_ends_diagnose_with_0(
+    done: Text, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = SimpleNamespace(total=200 << 30, used=40 << 30, free=120 << 30)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     done("settings", "set", "auth.without_tls", "yes")
     text = done("diagnose")
     assert "warn  Passwords go in clear text\n" in text
     assert "The setting is auth.without_tls." in text
     assert "queue          0 waiting, 0 on hold\n" in text
+    assert "disk           25 % used, 120.0 GiB free\n" in text
 
 
 # ── queue bounce, destinations ───────────────────────────────────────────────────────────────────

@@ -10,6 +10,7 @@ from appliance.operations.house import House, read_config
 from tests.support.town import Town
 from tests.support.webmail import Post, Reader
 from tests.support.webtest import web
+from tests.support.writing import Writer
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +28,9 @@ def post(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Post]:
 def reader(post: Post) -> Reader:
     """Somebody signed in to webmail."""
     return Reader(post)
+
+
+@pytest.fixture
+def writer(reader: Reader, post: Post) -> Writer:
+    """Somebody signed in to webmail, who writes."""
+    return Writer(reader, post.house)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from html import unescape
+from typing import Any
 
 import pytest
 
@@ -180,7 +181,8 @@ def test_somebody_elses_folder_is_not_there(post: Post, reader: Reader) -> None:
         assert (
             reader.post(f"/webmail/{theirs}/{path}", do="delete", uid=str(uid)).status_code == 404
         )
-    assert reader.post("/webmail/undo", what="move", folder=theirs, home=reader.id(), uids=str(uid))
+    undo: dict[str, Any] = {"what": "move", "folder": theirs, "home": reader.id(), "uids": uid}
+    assert reader.post("/webmail/undo", **undo).status_code == 404
     assert list(other.flags()) == [uid]
     assert reader.get(f"/webmail/news?folder={theirs}").status_code == 404
     assert reader.get(f"/webmail/{reader.id()}/{uid}").status_code == 404

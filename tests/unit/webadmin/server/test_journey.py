@@ -179,6 +179,7 @@ def test_recipients_with_the_same_fate_are_told_together() -> None:
     story = _tell(_accepted(_TOMAS, *others), _delivered(), *events)
     assert [len(each.addresses) for each in story.branches] == [30, 1]
     assert story.branches[0].addresses == tuple(others)
+    assert story.hops[0].text.endswith("31 recipients, 1.2 MB.")
 
 
 def test_an_answer_that_the_sentence_says_is_not_quoted_again() -> None:

@@ -1,202 +1,172 @@
-// Writing a letter: rich text, drafts that save themselves, attachments, sending with a key.
+// Writing a letter: puts together its text, its recipients, its attachments, and how it is saved and
+// sent. Without this script the same form works, page by page.
 
-import { each, element, fill, icon, on } from "../page.js";
+import { fill, icon, on } from "../page.js";
 import { toast } from "../toasts.js";
+import { attachments } from "./attaching.js";
 import { editor } from "./editor.js";
 import { peopleOf } from "./people.js";
-
-const AUTOSAVE_MS = 2500;
-const AGAIN_MS = 15_000;
-const MOST_NAMED = 60; // characters of an upload's name
+import { Away, Refused, Saver } from "./saving.js";
 
 const page = document.querySelector("[data-compose]");
 const form = document.getElementById("compose");
 const words = page.dataset;
 const state = page.querySelector("[data-state]");
-const files = document.getElementById("files");
+const signedOut = page.querySelector("[data-signed-out]");
+const somebodyElse = page.querySelector("[data-somebody-else]");
 
-let changes = 0; // counted, so that what was typed while saving is saved after it
-let saved = 0;
-let timer = 0;
-let underway = Promise.resolve();
+const saver = new Saver(form, {
+  address: words.compose,
+  login: words.login,
+  on: {
+    saving: () => state.setAttribute("aria-busy", "true"),
+    saved(answer) {
+      history.replaceState(null, "", answer.here);
+      text.quotedAt(answer.quote);
+      files.show(answer.files);
+      measure();
+      say(fill(words.saved, answer.saved), "check");
+    },
+    unsaved,
+    away(isSomebodyElse) {
+      signedOut.hidden = isSomebodyElse;
+      somebodyElse.hidden = !isSomebodyElse;
+      say(words.unsaved, "warn");
+    },
+    back() {
+      signedOut.hidden = true;
+      somebodyElse.hidden = true;
+    },
+  },
+});
+const changed = () => saver.changed();
+const files = attachments(page, document.getElementById("files"), saver, { words, refused, unsaved });
+const text = editor(page, { words, changed, attach: files.attach });
+const people = Object.fromEntries(
+  ["to", "cc", "bcc"].map((name) => [name, peopleOf(document.getElementById(name), { words, changed, announce })]),
+);
+measure();
 
-/** Post the form as it is, one request after the other; take over what the server answers. */
-function post(action, { uploads = [], progress = null } = {}) {
-  const next = underway.then(() => {
-    const at = changes;
-    const body = new FormData(form);
-    body.delete("file");
-    for (const file of uploads) body.append("file", file);
-    body.set("do", action);
-    return send(body, progress).then((answer) => {
-      form.elements.draft.value = answer.draft;
-      form.elements.source.value = answer.source;
-      take(answer.files);
-      saved = Math.max(saved, at);
-      say(fill(words.saved, answer.saved), true);
-    });
-  });
-  underway = next.catch(() => {});
-  return next;
+function say(said, sign) {
+  state.removeAttribute("aria-busy");
+  if (state.textContent.trim() === said) return;
+  const line = Object.assign(document.createElement("span"), { className: "cut", textContent: said });
+  state.replaceChildren(icon(sign), line);
+  state.classList.toggle("c-warn", sign === "warn");
 }
 
-/** Send by XMLHttpRequest: fetch does not tell how much has been sent. */
-function send(body, progress) {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open("POST", form.action);
-    request.setRequestHeader("Accept", "application/json");
-    request.responseType = "json";
-    if (progress) request.upload.addEventListener("progress", progress);
-    request.addEventListener("load", () => {
-      if (request.status === 200 && request.response?.draft) resolve(request.response);
-      else reject(new Error(request.response?.error ?? ""));
-    });
-    request.addEventListener("error", () => reject(new Error("")));
-    request.send(body);
-  });
+/** Say something to those who hear the page. */
+function announce(said) {
+  page.querySelector("[data-said]").textContent = said;
 }
 
-/** Put the list of attachments in place of the one before; uploads under way stay in it. */
-function take(markup) {
-  const running = [...files.querySelectorAll("[data-uploading]")];
-  const focused = document.activeElement?.id;
-  files.innerHTML = markup; // the server's own template
-  prepare();
-  files.querySelector("[data-uploads]")?.before(...running);
-  if (focused && files.contains(document.getElementById(focused))) document.getElementById(focused).focus();
+/** Tell the saver how much it has to carry. */
+function measure() {
+  saver.octets = [...page.querySelectorAll("[data-size]")].reduce((sum, found) => sum + Number(found.dataset.size), 0);
 }
 
-function say(text, good = false) {
-  state.replaceChildren(...(good ? [icon("check"), " "] : []), text);
+function unsaved(error) {
+  if (error instanceof Refused) refused(error.wrongs, { moves: false });
+  say(words.unsaved, "warn");
 }
 
-function changed() {
-  changes += 1;
-  clearTimeout(timer);
-  timer = setTimeout(save, AUTOSAVE_MS);
-}
-
-async function save() {
-  clearTimeout(timer);
-  if (saved === changes) return;
-  try {
-    await post("save");
-    if (saved !== changes) changed();
-  } catch (error) {
-    say(error.message || words.unsaved);
-    timer = setTimeout(save, AGAIN_MS);
+/** Show what is wrong beside its fields; the first of them gets the focus. */
+function refused(wrongs, { moves = true } = {}) {
+  for (const place of page.querySelectorAll("[data-wrongs]")) {
+    const name = place.dataset.wrongs;
+    place.innerHTML = wrongs[name] ?? ""; // the server's own template
+    document.getElementById(name)?.toggleAttribute("aria-invalid", false);
+    if (wrongs[name]) document.getElementById(name)?.setAttribute("aria-invalid", "true");
+    if (wrongs[name]) place.closest("[data-line]")?.removeAttribute("hidden");
   }
+  if (!moves) return;
+  const first = [...page.querySelectorAll("[data-wrongs]")].find((place) => place.childElementCount);
+  (document.getElementById({ attachments: "file" }[first?.dataset.wrongs] ?? first?.dataset.wrongs) ?? first)?.focus();
+  first?.scrollIntoView({ block: "nearest" });
 }
-
-function prepare() {
-  for (const button of files.querySelectorAll("[data-noscript]")) button.hidden = true;
-}
-
-/** Add files: each upload is a line with its progress. */
-async function attach(list) {
-  const found = [...list];
-  if (!found.length) return;
-  const name = found.map((file) => file.name).join(", ").slice(0, MOST_NAMED);
-  const bar = element("progress", { max: 1, value: 0, "aria-label": name });
-  const line = element("li", { class: "file", "data-uploading": true }, icon("upload"), element("div", {}, element("span", { class: "name cut", dir: "auto" }, name), bar));
-  files.querySelector("[data-uploads]").before(line);
-  const progress = (event) => {
-    if (event.lengthComputable) bar.value = event.loaded / event.total;
-  };
-  try {
-    await post("attach", { uploads: found, progress });
-  } catch (error) {
-    toast(error.message || words.unsaved, { tone: "bad" });
-  } finally {
-    line.remove();
-  }
-}
-
-editor(page, form, changed);
-for (const name of ["to", "cc", "bcc"]) peopleOf(page.querySelector(`[name="${name}"]`), words, changed);
 
 // Cc and Bcc stand there once they are asked for, or used.
-const more = page.querySelector("[data-more-people]");
-more.hidden = false;
-each("[data-optional]", (line) => {
-  line.hidden = true;
-});
-each("[data-show]", (button) => {
+for (const found of page.querySelectorAll("[data-script]")) found.hidden = false;
+for (const line of page.querySelectorAll("[data-optional]")) line.hidden = true;
+for (const button of page.querySelectorAll("[data-show]")) {
   button.hidden = !page.querySelector(`[data-line="${button.dataset.show}"][data-optional]`);
-});
+}
 on("click", "[data-show]", (event, button) => {
-  const line = page.querySelector(`[data-line="${button.dataset.show}"]`);
-  line.hidden = false;
+  page.querySelector(`[data-line="${button.dataset.show}"]`).hidden = false;
   button.hidden = true;
-  line.querySelector("input:not([type=hidden])").focus();
+  document.getElementById(button.dataset.show).focus();
 });
 
-form.addEventListener("input", changed);
-form.addEventListener("change", (event) => {
-  if (event.target.matches("input[type=file]")) {
-    attach(event.target.files);
-    event.target.value = "";
-  }
-});
-on("click", "[data-drop]", (event, button) => {
+for (const name of ["from", "subject", "priority"]) {
+  const field = document.getElementById(name) ?? form.elements[name];
+  field.addEventListener("input", () => {
+    field.removeAttribute("aria-invalid");
+    page.querySelector(`[data-wrongs="${name}"]`)?.replaceChildren();
+    changed();
+  });
+}
+form.elements.subject.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.isComposing || event.ctrlKey || event.metaKey) return;
   event.preventDefault();
-  button.closest("li").querySelector("[name=kept]").disabled = true;
-  post("save").catch(() => say(words.unsaved));
+  text.focus();
+});
+on("click", "[data-fix]", (event, button) => {
+  event.preventDefault();
+  people[button.dataset.fix].fix(button.dataset.meant, button.dataset.right);
 });
 
-// What is sent or thrown away waits for the draft that is being saved, so that none is left over.
+// Buttons do without another page what they do by one; the letter stays here until the server has it.
 let isLeaving = false;
-form.addEventListener("submit", (event) => {
-  const button = event.submitter;
-  clearTimeout(timer);
-  if (isLeaving) return;
+form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  if (!button || button.value === "save") {
-    changes += 1;
-    save();
+  const button = event.submitter;
+  const action = button?.value ?? "save";
+  if (isLeaving) return;
+  if (!["send", "discard"].includes(action)) {
+    changed();
+    await saver.save();
     return;
   }
   isLeaving = true;
   button.setAttribute("aria-busy", "true");
-  underway.then(() => form.requestSubmit(button));
+  try {
+    const { leave } = await saver.post(action);
+    saver.done();
+    location.assign(leave);
+  } catch (error) {
+    isLeaving = false;
+    button.removeAttribute("aria-busy");
+    if (error instanceof Refused) refused(error.wrongs);
+    else if (!(error instanceof Away)) toast(words.unsent, { tone: "bad" });
+    state.removeAttribute("aria-busy");
+  }
 });
-on("click", "[data-compose] a[href]", async (event, link) => {
-  if (saved === changes || event.ctrlKey || event.metaKey) return;
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !event.metaKey || document.querySelector("dialog:modal")) return;
   event.preventDefault();
-  await save();
-  location.assign(link.href);
-});
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden && !isLeaving) save();
+  form.requestSubmit(form.querySelector('[value="send"]'));
 });
 
-// Files are taken wherever they are dropped.
-const dropping = page.querySelector("[data-dropping]");
-let entered = 0;
-const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
-page.addEventListener("dragenter", (event) => {
-  if (!carriesFiles(event)) return;
-  entered += 1;
-  dropping.hidden = false;
-});
-page.addEventListener("dragleave", () => {
-  entered = Math.max(0, entered - 1);
-  dropping.hidden = entered === 0;
-});
-page.addEventListener("dragover", (event) => {
-  if (carriesFiles(event)) event.preventDefault();
-});
-page.addEventListener("drop", (event) => {
-  entered = 0;
-  dropping.hidden = true;
-  if (!carriesFiles(event)) return;
+// Whatever leads away from here waits for what was typed to be saved; if it can't be, nobody leaves.
+on("click", "a[href]", async (event, link) => {
+  const stays = link.getAttribute("href").startsWith("#");
+  const opensElsewhere = stays || event.ctrlKey || event.metaKey || event.shiftKey || link.target === "_blank" || link.closest("[contenteditable]");
+  if (event.defaultPrevented || saver.isSaved || opensElsewhere) return;
   event.preventDefault();
-  attach(event.dataTransfer.files);
+  if (await saver.save()) location.assign(link.href);
+});
+document.addEventListener("submit", async (event) => {
+  const other = event.target;
+  if (other === form || other.method === "dialog" || saver.isSaved || event.defaultPrevented) return;
+  event.preventDefault();
+  const { submitter } = event;
+  if (await saver.save()) other.requestSubmit(submitter);
+});
+addEventListener("pageshow", (event) => {
+  if (event.persisted && isLeaving) location.reload(); // back after sending: the letter is gone
 });
 
-prepare();
 const wrong = page.querySelector("[aria-invalid=true]");
-const first = document.getElementById("to");
-if (wrong) (wrong.type === "hidden" ? wrong.parentElement.querySelector(".in") : wrong).focus();
-else if (!page.querySelector("[name=to]").value) first.focus();
+if (wrong) wrong.focus();
+else if (page.querySelector("[name=to]").value) text.focus();
+else document.getElementById("to").focus();
