@@ -34,8 +34,9 @@ SHELL_SCRIPTS = .ci/run $$(find . \( -path ./.venv -o -path ./.git -o -path ./.c
 ##@ Every day
 
 .PHONY: setup
-setup: ## make .venv with the locked packages and the posthouse command
+setup: ## make .venv with the locked packages, the posthouse command, the pages' fonts and scripts
 	@tools/setup.sh
+	@tools/assets.sh
 	@tools/translations.sh compile
 
 .PHONY: run
@@ -93,7 +94,7 @@ lock: ## resolve pyproject.toml into the lock files; UPGRADE=--upgrade takes the
 
 .PHONY: clean
 clean: ## remove what was made; ./var with its mail stays
-	@rm -rf .venv .cache build dist
+	@rm -rf .venv .cache build dist webadmin/static/vendor webadmin/frontend/node_modules
 	@find . -path ./var -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help

@@ -20,7 +20,7 @@ from webadmin.context import Parts, client, parts, session_or_none
 from webadmin.mail import blueprint as webmail
 from webadmin.patterns import blueprint as patterns
 from webadmin.postoffice import blueprint as webadmin
-from webadmin.rooms import PLACES, giving_back, is_open, place
+from webadmin.rooms import PLACES, giving_back, is_by_itself, is_open, place
 from webadmin.server import blueprint as console
 from webadmin.toasts import waiting
 
@@ -76,7 +76,7 @@ def _enter() -> BaseResponse | None:
     if here is None:
         return None
     token = request.cookies.get(SESSION_COOKIE, "")
-    found = parts().sessions.find(token, here.room) if token else None
+    found = parts().sessions.find(token, here.room, is_use=not is_by_itself()) if token else None
     g.session, g.session_token = found, token if found else ""
     give_back = giving_back()
     if give_back and found:

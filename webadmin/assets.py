@@ -14,6 +14,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from functools import lru_cache
+from http import HTTPStatus
 from pathlib import Path
 
 from flask import Flask, Response, request, send_from_directory, url_for
@@ -54,19 +55,20 @@ def digest() -> str:
 
 def _serve(digest: str, name: str) -> Response:
     response = send_from_directory(FOLDER, name, conditional=True)
-    if digest == _current():
-        response.cache_control.max_age = _YEAR_S
-        response.cache_control.public = True
-        response.cache_control.immutable = True
-        response.cache_control.no_cache = None
     path = FOLDER / name
-    if path.suffix in _TEXTS and response.status_code == 200:
-        response.vary.add("Accept-Encoding")
+    if path.suffix in _TEXTS and response.status_code == HTTPStatus.OK:
         if request.accept_encodings["gzip"]:
-            response.direct_passthrough = False
-            response.set_data(_compressed(path, path.stat().st_mtime_ns))
+            response.close()
+            packed = _compressed(path, path.stat().st_mtime_ns)
+            response = Response(packed, mimetype=response.mimetype)
             response.content_encoding = "gzip"
-            response.headers.pop("ETag", None)  # names the other form of the file
+            response.cache_control.no_cache = True
+        response.vary.add("Accept-Encoding")
+    if digest == _current():
+        response.cache_control.no_cache = None
+        response.cache_control.public = True
+        response.cache_control.max_age = _YEAR_S
+        response.cache_control.immutable = True
     return response
 
 

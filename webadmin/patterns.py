@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from xml.etree import ElementTree
+from typing import Any
+from xml.etree import ElementTree as ET
 
 from flask import Blueprint, render_template, request, url_for
 from flask_babel import gettext as _
@@ -41,7 +42,7 @@ class Shown:
     def address(self, **changed: str) -> str:
         """Return the address of this page with something changed."""
         asked = replace(self, **changed)
-        wanted = {
+        wanted: dict[str, Any] = {
             "theme": asked.theme,
             "density": asked.density,
             "skin": "" if asked.skin == DEFAULT else asked.skin,
@@ -79,7 +80,7 @@ def patterns() -> str:
 
 def icons() -> list[str]:
     """Return the names of all icons."""
-    sprite = ElementTree.parse(FOLDER / "icons.svg")  # noqa: S314 - our own file
+    sprite = ET.parse(FOLDER / "icons.svg")  # noqa: S314 - our own file
     return [
         symbol.attrib["id"].removeprefix("i-")
         for symbol in sprite.iter("{http://www.w3.org/2000/svg}symbol")
@@ -134,9 +135,7 @@ def _traffic() -> Drawing:
 def _queue() -> Drawing:
     values = [round(8 + _wave(step, 2) / 3 + (max(0, step - 43) * 5.4)) for step in range(_STEPS)]
     flag = (_BEGIN_US + 43 * _HALF_HOUR_US, _("12:30 mx.quay.example defers"))
-    return level(
-        Series(values), _span(), number=number, clock=_clock, now=_("now"), flag=flag
-    )
+    return level(Series(values), _span(), number=number, clock=_clock, now=_("now"), flag=flag)
 
 
 def _logins() -> Drawing:

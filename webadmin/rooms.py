@@ -103,6 +103,18 @@ def giving_back() -> Callable[[], ResponseReturnValue] | None:
     return getattr(view, "gives_back", None) if request.method == "POST" else None
 
 
+def by_itself(view: F) -> F:
+    """Mark a view that an open page asks by itself: it keeps no session from being idle."""
+    view.by_itself = True  # type: ignore[attr-defined] # a mark for `is_by_itself`
+    return view
+
+
+def is_by_itself() -> bool:
+    """Tell whether the request is a page's own, with no person behind it."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    return getattr(view, "by_itself", False)
+
+
 def is_open() -> bool:
     """Tell whether the view of the request needs no session."""
     view = current_app.view_functions.get(request.endpoint or "")

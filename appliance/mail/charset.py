@@ -60,6 +60,22 @@ _ALIASES = {
 }
 _SHIFT_TO_JIS = b"\x1b$B"  # RFC 1468: seven bits, so UTF-8 would take it
 _SAMPLE = 4096  # octets that a guess is made from
+# What such a text may be in; charsets of Latin letters are not among them.
+_GUESSES = [
+    "cp1251",
+    "koi8_r",
+    "cp932",
+    "euc_jp",
+    "gb18030",
+    "big5",
+    "cp949",
+    "cp1253",
+    "cp1255",
+    "cp1256",
+    "cp874",
+    "iso8859_5",
+    "cp866",
+]
 _HIGH = bytes(range(0x80, 0x100))
 _MANY = 0.25  # share of octets beyond ASCII that no language in Latin letters reaches
 _ENOUGH = 16  # octets beyond ASCII without which nothing can be told
@@ -136,5 +152,5 @@ def _guess(octets: bytes) -> str:
     high = len(sample) - len(sample.translate(None, _HIGH))
     if high < max(_ENOUGH, _MANY * len(sample)):
         return ""
-    best = charset_normalizer.from_bytes(sample).best()
+    best = charset_normalizer.from_bytes(sample, cp_isolation=_GUESSES).best()
     return codec(best.encoding) if best is not None else ""

@@ -94,6 +94,8 @@ class _Writer:
             self._end_link()
         elif name == "blockquote":
             self._block(apart=False)
+            while self._quotes and self._lines and self._lines[-1] == ">" * self._quotes:
+                self._lines.pop()  # what set its last paragraph apart
             self._quotes = max(0, self._quotes - 1)
             self._block(apart=True)
         elif name in _BLOCKS:

@@ -22,7 +22,7 @@ _MAX_PARAMETERS = 500
 _PARAMETER = re.compile(
     r"""[;\s]*+([^\s=;"]{1,80}+)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"?|([^;"]*+))[^;]*+""", re.DOTALL
 )
-_NEXT = re.compile(r"[^;]*+;")
+_NEXT = re.compile(r"[^;]*+;[;\s]*+")
 _SEGMENT = re.compile(r"([^*]+)(?:\*(\d{1,3}))?(\*)?")
 _TOKEN = re.compile(r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+")
 _WIDTH = 60  # characters of one segment of a parameter that is written

@@ -122,12 +122,13 @@ class Sessions:
         self._record(call, result.login, "done", room)
         return token
 
-    def find(self, token: str, room: Room) -> Session | None:
+    def find(self, token: str, room: Room, *, is_use: bool = True) -> Session | None:
         """Return the session of a cookie; None when there is none, or when it has ended.
 
         Args:
             token: the cookie's value.
             room: where it was sent to; a cookie of another room opens nothing.
+            is_use: a person asks, so that the session is not idle.
         """
         house = self._house
         row = house.sessions.find(_id_of(token))
@@ -138,7 +139,7 @@ class Sessions:
             house.sessions.end(row.id)
             return None
         now = house.clock.now_us()
-        if now - row.seen_at >= _SEEN_EVERY_US:
+        if is_use and now - row.seen_at >= _SEEN_EVERY_US:
             with suppress(DatabaseError):  # a minute less of idle time, no reason to refuse
                 house.sessions.touch(row.id, now)
         return found

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import Select, case, delete, func, select, update
 
 from appliance.database.statement import Row, Statement, param
 from appliance.database.writer import Transaction
@@ -41,6 +41,18 @@ _COUNTS = Statement(
     select(_r.connector, _r.state, func.count().label("count"), func.min(_r.due_at).label("next"))
     .group_by(_r.connector, _r.state)
     .order_by(_r.connector, _r.state)
+)
+_DEFERRED_OF = Statement(  # in the index's own order, so that nothing is sorted
+    select(
+        _r.connector,
+        func.count().label("count"),
+        func.sum(case((_r.state == State.DEFERRED, 1), else_=0)).label("deferred"),
+    )
+    .where(tables.IS_ACTIVE)
+    .group_by(_r.connector)
+)
+_HELD_OF = Statement(
+    select(_r.connector, func.count().label("count")).where(tables.IS_HELD).group_by(_r.connector)
 )
 _OF_ENTRY = _r.entry_id == param("entry")
 _HOLD = Statement(
@@ -205,6 +217,17 @@ class Desk:
         """Return how many recipients are where."""
         with self._database.reader() as connection:
             return [QueueCount(*row) for row in connection.rows(_COUNTS)]
+
+    def waiting(self) -> dict[tuple[str, State], int]:
+        """Return how many recipients are pending, deferred and held, by connector and state."""
+        found: dict[tuple[str, State], int] = {}
+        with self._database.reader(snapshot=True) as connection:
+            for row in connection.rows(_DEFERRED_OF):
+                found[row.connector, State.PENDING] = row.count - int(row.deferred)
+                found[row.connector, State.DEFERRED] = int(row.deferred)
+            for row in connection.rows(_HELD_OF):
+                found[row.connector, State.HELD] = row.count
+        return {where: count for where, count in found.items() if count}
 
     def destinations(self, *, most: int = 50, oldest_first: bool = False) -> list[DestinationCount]:
         """Return where mail waits for, the most or the oldest first.

@@ -76,6 +76,7 @@ Index(
     recipients.c.connector,
     recipients.c.due_at,
     recipients.c.destination,  # so that claims pass over a busy destination without its rows
+    recipients.c.state,  # so that what waits is counted without its rows
     sqlite_where=IS_ACTIVE,
     postgresql_where=IS_ACTIVE,
 )

@@ -437,7 +437,7 @@ def test_everything_works_without_scripts(
     sign_in(page, "console")
     page.goto(f"/console/queue?destination={destination}")
     page.get_by_role("checkbox", name="Select Loan 1").check()
-    page.get_by_role("button", name="Hold").click()
+    page.get_by_role("button", name="Hold", exact=True).click()
     expect(page.get_by_text("One message is held.")).to_be_visible()
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("One message goes on.")).to_be_visible()

@@ -338,6 +338,14 @@ def test_look_tells_of_the_whole_queue(house: House, desk: Desk, clock: SetClock
     assert desk.look() == QueueLook(
         waiting=3, held=2, oldest_at=began, unrouted_due_at=clock.now_us()
     )
+    assert desk.waiting() == {
+        ("", State.PENDING): 2,
+        ("SMTP", State.PENDING): 1,
+        ("", State.HELD): 2,
+    }
+    (routed,) = claim_all(house, Connector.SMTP)
+    mark_rescheduled(house, routed)
+    assert desk.waiting()["SMTP", State.DEFERRED] == 1
 
 
 DESK = vars(desk_module)
@@ -348,7 +356,9 @@ QUERIES: list[tuple[Statement, str]] = [
     (DESK["_MOST_FIRST"], "due"),
     (DESK["_OLDEST_FIRST"], "due"),
     (DESK["_HELD"], "held"),
+    (DESK["_HELD_OF"], "held"),
     (DESK["_WAITING"], "due"),
+    (DESK["_DEFERRED_OF"], "due"),
     (DESK["_DUE_FIRST"], "due"),
 ]
 
@@ -368,6 +378,8 @@ def test_few_of_a_long_queue_are_found_by_an_index(
         plan = [row[3] for row in connection.raw_cursor().fetchall()]
     assert any(f"INDEX queue_recipients_{index}" in line for line in plan), plan
     assert not any(line == "SCAN queue_recipients" for line in plan), plan
+    if index == "due":  # many recipients may wait: their rows are not looked at
+        assert any(f"COVERING INDEX queue_recipients_{index}" in line for line in plan), plan
 
 
 def test_counts_tell_how_many_are_where_and_when_the_next_is_due(

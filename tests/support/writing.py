@@ -11,8 +11,8 @@ from html import unescape
 from io import BytesIO
 from typing import Any
 
-from werkzeug.datastructures import MultiDict
-from werkzeug.test import TestResponse
+from werkzeug.datastructures import FileStorage, MultiDict
+from werkzeug.test import TestResponse, encode_multipart
 
 from appliance.operations.house import House
 from appliance.queue.entry import Claimed, Connector
@@ -100,13 +100,14 @@ class Writer:
             fields.setlist("from" if name == "from_" else name, [value])
         fields["do"] = do
         for name, octets in files:
-            fields.add("file", (BytesIO(octets), name))
+            fields.add("file", FileStorage(BytesIO(octets), filename=name))
+        boundary, body = encode_multipart(fields)
         return self.reader.visitor.client.post(
             "/webmail/compose",
             base_url="https://mail.test",
-            data=fields,
+            data=body,
             headers={"Accept": "application/json"} if script else {},
-            content_type="multipart/form-data",
+            content_type=f"multipart/form-data; boundary={boundary}",
         )
 
     def follow(self, answer: TestResponse) -> Form:

@@ -23,7 +23,8 @@ from webadmin.api.routes import Route
 
 _INT_BOUNDS = {"most": (1, 1000), "days": (1, 3650), "quota_kb": (0, MAX_QUOTA_KB)}
 _ANY_INT = (0, 2**31 - 1)
-_MAX_TEXT = 65_536  # characters; a value that long is no name, address or setting
+_MAX_TEXT = 1000  # characters; no name and no address has more
+_LONG_TEXTS = {"text": 65_536, "value": 65_536}
 _SEVERAL = (tuple, frozenset, list)
 _WHERE = re.compile(r" - at `\$\.?(.*?)`")
 _MISSING = re.compile(r"missing required field `(\w+)`")
@@ -127,7 +128,7 @@ def _bounded(kind: Any, name: str) -> Any:  # noqa: ANN401 - any type
         low, high = _INT_BOUNDS.get(name, _ANY_INT)
         return Annotated[int, msgspec.Meta(ge=low, le=high)]
     if kind is str:
-        return Annotated[str, msgspec.Meta(max_length=_MAX_TEXT)]
+        return Annotated[str, msgspec.Meta(max_length=_LONG_TEXTS.get(name, _MAX_TEXT))]
     return kind
 
 
@@ -144,7 +145,7 @@ def _schema(kind: Any, name: str) -> Schema:  # noqa: ANN401 - any type
         low, high = _INT_BOUNDS.get(name, _ANY_INT)
         found |= {"minimum": low, "maximum": high}
     if kind is str:
-        found["maxLength"] = _MAX_TEXT
+        found["maxLength"] = _LONG_TEXTS.get(name, _MAX_TEXT)
     return found
 
 

@@ -13,10 +13,12 @@ from flask import Response, make_response, render_template, request
 from appliance.store.message import Flag, Folder
 from webadmin.mail.choice import marks
 from webadmin.mail.mailbox import folders, mailbox
+from webadmin.rooms import by_itself
 
 _MOST = 100  # new messages that are counted; beyond that it says 100
 
 
+@by_itself
 def news() -> Response:
     """Say what has changed since a list was read.
 

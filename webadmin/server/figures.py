@@ -91,7 +91,7 @@ class Figures:
         failed_logins: bars.
         rules: the rules that refused most.
         store: what takes most space, by post office, in octets.
-        is_new: nothing has been counted at all.
+        is_new: nothing has been counted at all, and nothing waits.
     """
 
     accepted: int
@@ -142,7 +142,8 @@ def figures(length: Length, health: Health) -> Figures:
         failed_logins=bars([failed_in], span, **common),
         rules=_ranks({each.series: _total(each.values) for each in refused.series}),
         store=_store(),
-        is_new=not any(_total(each.values) for each in (*main.series[:1], *ends.series)),
+        is_new=not oldest
+        and not any(_total(each.values) for each in (*main.series[:1], *ends.series)),
     )
 
 

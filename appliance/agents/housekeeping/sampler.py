@@ -19,7 +19,7 @@ from appliance.operations.house import House
 from appliance.operations.services import pages
 from appliance.operations.trends import MARKER
 from appliance.queue.desk import Desk
-from appliance.queue.entry import ACTIVE, State
+from appliance.queue.entry import ACTIVE
 from appliance.queue.samples import MINUTE_US, Samples
 
 _HOUR_US = 60 * MINUTE_US
@@ -92,11 +92,10 @@ class Sampler:
 
     def _queue(self) -> dict[str, int]:
         levels = Counter({"queue.waiting": 0})
-        for each in Desk(self._house.queue).counts():
-            if each.state in ACTIVE:
-                levels["queue.waiting"] += each.count
-            if each.state in (*ACTIVE, State.HELD):
-                levels[f"queue.{each.connector or 'unrouted'}.{each.state}"] = each.count
+        for (connector, state), count in Desk(self._house.queue).waiting().items():
+            levels[f"queue.{connector or 'unrouted'}.{state}"] = count
+            if state in ACTIVE:
+                levels["queue.waiting"] += count
         return dict(levels)
 
     def _disk(self) -> dict[str, int]:

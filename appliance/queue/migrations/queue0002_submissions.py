@@ -1,10 +1,12 @@
-"""Clients' own keys of submissions; messages by destination, and those on hold."""
+"""Clients' own keys of submissions; what waits, by destination, and on hold, without its rows."""
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "queue0002"
 down_revision = "queue0001"
+
+_IS_ACTIVE = sa.text("state IN ('pending', 'deferred')")
 
 
 def upgrade() -> None:
@@ -33,10 +35,24 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'held'"),
         postgresql_where=sa.text("state = 'held'"),
     )
+    _make_due_index("connector", "due_at", "destination", "state")
+
+
+def _make_due_index(*columns: str) -> None:
+    op.drop_index("queue_recipients_due", table_name="queue_recipients")
+    op.create_index(
+        "queue_recipients_due",
+        "queue_recipients",
+        columns,
+        unique=False,
+        sqlite_where=_IS_ACTIVE,
+        postgresql_where=_IS_ACTIVE,
+    )
 
 
 def downgrade() -> None:
     """Remove them."""
+    _make_due_index("connector", "due_at", "destination")
     op.drop_index(
         "queue_recipients_held",
         table_name="queue_recipients",

@@ -33,7 +33,11 @@ _PAIRS = [
         for state in ("ok", "warn", "bad")
         for surface in (f"{state}-tint", *_WORK, "selected")
     ),
-    *((ink, f"{state}-tint", _TEXT) for ink in ("ink", "accent") for state in ("ok", "warn", "bad")),
+    *(
+        (ink, f"{state}-tint", _TEXT)
+        for ink in ("ink", "accent")
+        for state in ("ok", "warn", "bad")
+    ),
     *(("edge", surface, _SIGN) for surface in ("surface", "paper", "raised")),
     *(("fill", surface, _SIGN) for surface in ("surface", "paper")),
     ("plot-1", "surface", _SIGN),
@@ -57,7 +61,9 @@ def _tokens(skin: str) -> dict[str, tuple[str, str]]:
 
 def _luminance(colour: str) -> float:
     parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    ]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 

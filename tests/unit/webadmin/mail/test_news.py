@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from werkzeug.test import TestResponse
 
+from appliance.operations.sessions import ListSessions
+from appliance.runtime.clock import MICROSECONDS
 from appliance.store.message import Flag
-from tests.support.webmail import Reader
+from tests.support.webmail import Post, Reader
 
 
 def _ask(reader: Reader, next_uid: int, tag: str = "") -> TestResponse:
@@ -43,3 +45,19 @@ def test_a_change_of_any_folder_is_news(reader: Reader) -> None:
 def test_a_page_that_shows_no_folder_gets_404(reader: Reader) -> None:
     assert reader.get("/webmail/news?folder=x", into="fresh").status_code == 404
     assert reader.get("/webmail/news", into="fresh").status_code == 404
+
+
+def test_a_page_that_asks_by_itself_keeps_no_session_from_being_idle(
+    post: Post, reader: Reader
+) -> None:
+    def last_used() -> int:
+        (session,) = post.town.ask(ListSessions(login=reader.login))
+        return session.seen_at
+
+    (session,) = post.town.ask(ListSessions(login=reader.login))
+    long_ago = session.seen_at - 600 * MICROSECONDS
+    post.house.sessions.touch(session.id, long_ago)
+    assert _ask(reader, 1).status_code == 200
+    assert last_used() == long_ago
+    reader.page("/webmail/")
+    assert last_used() > long_ago
