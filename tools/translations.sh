@@ -24,7 +24,7 @@ update)
         --no-location --sort-output --omit-header --output-file "$collected" webadmin
     for catalogue in "$folder"/*/LC_MESSAGES/messages.po; do
         "$babel" --quiet update --input-file "$collected" --output-file "$catalogue" \
-            --locale "$(basename "$(dirname "$(dirname "$catalogue")")")" --no-wrap --ignore-obsolete
+            --locale "$(basename "$(dirname "$(dirname "$catalogue")")")" --no-wrap --ignore-obsolete --no-fuzzy-matching
         sed -i -E '/^"(Project|Report|POT|PO-|Last|Language-Team|Generated)/d' "$catalogue"
     done
     ;;

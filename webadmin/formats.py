@@ -63,7 +63,7 @@ def when(us: int) -> Markup:
     elif now - timedelta(days=6) < then <= now:
         shape = "EEE HH:mm"
     else:
-        shape = "d MMM" if then.year == now.year else "d MMM y"
+        shape = _("d MMM") if then.year == now.year else _("d MMM y")
     return element(us, format_datetime(then, shape, rebase=False))
 
 
@@ -74,7 +74,7 @@ def at(us: int) -> Markup:
 
 def exactly(us: int) -> str:
     """Return a time in full as text."""
-    return format_datetime(moment(us), "d MMM y, HH:mm:ss", rebase=False)
+    return format_datetime(moment(us), _("d MMM y, HH:mm:ss"), rebase=False)
 
 
 def ago(us: int) -> str:
@@ -104,7 +104,11 @@ def size(octets: float) -> str:
         if amount < _KIB * 0.98 or unit == _UNITS[-1]:
             break
         amount /= _KIB
-    shown = round(amount, 1) if 0 < amount < 10 and unit != "KB" else max(round(amount), int(octets > 0))
+    shown = (
+        round(amount, 1)
+        if 0 < amount < 10 and unit != "KB"
+        else max(round(amount), int(octets > 0))
+    )
     return f"{number(shown)} {unit}"
 
 

@@ -38,7 +38,7 @@ _CALM = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 def described(there: dict[str, Any]) -> BaseSchema:
     config = {
-        "generation": {"max-examples": 10, "deterministic": True},
+        "generation": {"max-examples": 15, "deterministic": True},
         "checks": {name: {"enabled": False} for name in _LEFT_OUT},
         "parameters": {f"path.{name}": value for name, value in there.items()},
     }

@@ -77,7 +77,7 @@ def _introduction(answered: Answered, message: Message) -> str:
     summary = headers.scan(message.read(headers.MAX_SECTION))
     people = headers.addresses(summary.from_header)
     who = (people[0][0] or people[0][1]) if people else _("somebody")
-    when = format_datetime(moment(message.received_at), "d MMMM y, HH:mm", rebase=False)
+    when = format_datetime(moment(message.received_at), _("d MMMM y, HH:mm"), rebase=False)
     return _("On %(when)s, %(who)s wrote:", when=when, who=who)
 
 

@@ -44,11 +44,6 @@ class Quota:
     used: int
     limit: int
 
-    @property
-    def percent(self) -> int:
-        """How much of the limit is used, at most 100."""
-        return min(round(100 * self.used / self.limit), 100) if self.limit else 0
-
 
 def owner() -> Mailbox:
     """Return the mailbox of whoever is signed in."""

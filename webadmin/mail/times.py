@@ -38,14 +38,14 @@ def day_heading(at: int, now: date) -> str:
 def below_heading(at: int, now: date) -> str:
     """Say when, below that heading."""
     then = moment(at)
-    shape = "HH:mm" if _is_recent(then.date(), now) else "d MMM"
+    shape = "HH:mm" if _is_recent(then.date(), now) else _("d MMM")
     return str(format_datetime(then, shape, rebase=False))
 
 
 def without_heading(at: int, now: date) -> str:
     """Say when, where nothing says the day."""
     then = moment(at)
-    before = "d MMM" if then.year == now.year else "d MMM y"
+    before = _("d MMM") if then.year == now.year else _("d MMM y")
     return str(format_datetime(then, "HH:mm" if then.date() == now else before, rebase=False))
 
 
@@ -57,7 +57,7 @@ def on_day(at: int) -> str:
         return _("Today %(clock)s", clock=clock)
     if then.date() == now - timedelta(days=1):
         return _("Yesterday %(clock)s", clock=clock)
-    shape = "EEE d MMM, HH:mm" if then.year == now.year else "EEE d MMM y, HH:mm"
+    shape = _("EEE d MMM, HH:mm") if then.year == now.year else _("EEE d MMM y, HH:mm")
     return str(format_datetime(then, shape, rebase=False))
 
 

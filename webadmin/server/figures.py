@@ -178,7 +178,7 @@ def _columns(
         tried = trend("logins.")
         return {
             _("Right"): _sum(tried, steps, "right"),
-            _("Wrong"): _sum(tried, steps, "wrong"),
+            _("Wrong password"): _sum(tried, steps, "wrong"),
             _("Throttled"): _sum(tried, steps, "throttled"),
         }
     ends = trend("recipients.")
@@ -224,13 +224,13 @@ def _offset_s() -> int:
 
 def _stamp(length: Length) -> Callable[[int], str]:
     """Return how times are written in a table: within a day without the date."""
-    shape = "HH:mm" if length.hours <= 24 else "d MMM HH:mm"
+    shape = "HH:mm" if length.hours <= 24 else _("d MMM HH:mm")
     return lambda us: str(format_datetime(formats.moment(us), shape, rebase=False))
 
 
 def _clock(length: Length) -> Callable[[int], str]:
     """Return how times are written below a drawing: hours of a day, days of a month."""
-    shape = "HH:mm" if length.hours <= 24 else "EEE" if length.hours <= 168 else "d MMM"
+    shape = "HH:mm" if length.hours <= 24 else "EEE" if length.hours <= 168 else _("d MMM")
     return lambda us: str(format_datetime(formats.moment(us), shape, rebase=False))
 
 

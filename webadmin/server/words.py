@@ -34,14 +34,16 @@ def soon(us: int) -> str:
     time = format_datetime(then, "HH:mm", rebase=False)
     if then.date() == now.date():
         return _("at %(time)s", time=time)
-    return _("on %(day)s at %(time)s", day=format_datetime(then, "d MMM", rebase=False), time=time)
+    return _(
+        "on %(day)s at %(time)s", day=format_datetime(then, _("d MMM"), rebase=False), time=time
+    )
 
 
 def due(us: int) -> Markup:
     """Show shortly when something is due: 15:09 within a day, else 26 Nov 12:29; exact on hover."""
     then = formats.moment(us)
     is_near = then - datetime.now(get_timezone()) < _DAY
-    shown = format_datetime(then, "HH:mm" if is_near else "d MMM HH:mm", rebase=False)
+    shown = format_datetime(then, "HH:mm" if is_near else _("d MMM HH:mm"), rebase=False)
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
         to_iso(us), formats.exactly(us), shown
     )
@@ -54,7 +56,7 @@ def clock(us: int) -> str:
 
 def day(us: int) -> str:
     """Return the date."""
-    return format_datetime(formats.moment(us), "d MMM y", rebase=False)
+    return format_datetime(formats.moment(us), _("d MMM y"), rebase=False)
 
 
 def elapsed(us: int) -> str:

@@ -111,6 +111,15 @@ def test_a_list_is_sorted_by_subject_and_keeps_it_in_its_links(reader: Reader) -
     assert _subjects(falling) == ["pears", "Re: oranges", "apples"]
 
 
+def test_a_list_by_size_says_the_sizes(reader: Reader) -> None:
+    reader.file(letter("small"))
+    reader.file(letter("large", body="x" * 50_000))
+    page = reader.page(f"/webmail/{reader.id()}/?order=size")
+    assert _subjects(page) == ["large", "small"]
+    assert '<span class="thread nobr">49 KB</span>' in page
+    assert "thread nobr" not in reader.page("/webmail/")
+
+
 def test_nonsense_in_an_address_leads_to_the_first_page(reader: Reader) -> None:
     reader.file(letter("there"))
     for query in (
