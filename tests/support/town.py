@@ -44,11 +44,14 @@ def envelope(*recipients: str, reverse_path: str = "sender@example.org") -> Enve
     return Envelope(sender, tuple(Recipient(Address.parse(each)) for each in recipients))
 
 
-def submit(house: House, *recipients: str, octets: bytes = MESSAGE) -> str:
+def submit(
+    house: House, *recipients: str, octets: bytes = MESSAGE, message_id: str | None = None
+) -> str:
     """Put a message into the queue."""
-    content = house.queue.content()
+    content = house.queue.content(message_id)
     content.write(octets)
-    return house.queue.submit(envelope(*recipients), content, Origin(kind="SMTP"))
+    origin = Origin(kind="SMTP")
+    return house.queue.submit(envelope(*recipients), content, origin, message_id=message_id)
 
 
 def claim_all(house: House, connector: Connector = Connector.UNROUTED) -> list[Claimed]:

@@ -76,6 +76,9 @@ def send(draft: Draft, uploads: Sequence[Upload]) -> None:
     Raises:
         Refusal: it went to nobody.
     """
+    if not draft.from_:
+        text = _("This mailbox has no address that a letter could be sent from.")
+        raise Refusal({"from": [Wrong(text)]})
     names = [each.filename for each in draft.kept] + [each.filename for each in uploads]
     name = draft.submission(names)
     at = drafts.now()

@@ -3,7 +3,7 @@
 
 import { isShown, on } from "./page.js";
 
-const LINES = "a[href], button:not([disabled]), label, [role=option]";
+const LINES = "a[href], button:not([disabled]), label";
 const GAP = 4;
 
 const linesOf = (menu) => [...menu.querySelectorAll(LINES)].filter(isShown);

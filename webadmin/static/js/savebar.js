@@ -7,6 +7,7 @@ each("[data-savebar]", (bar) => {
   if (!form) return;
   const told = bar.querySelector("[data-changes]");
   const discard = bar.querySelector("[type=reset]");
+  const otherwise = told.textContent;
   const begin = read(form);
   const isRefused = form.querySelector("[aria-invalid=true]") !== null;
   let isSending = false;
@@ -16,7 +17,10 @@ each("[data-savebar]", (bar) => {
     const changed = [...new Set([...begin.keys(), ...now.keys()])].filter((name) => begin.get(name) !== now.get(name));
     bar.hidden = !changed.length && !isRefused;
     discard.hidden = !changed.length;
-    if (!changed.length) return;
+    if (!changed.length) {
+      told.textContent = otherwise;
+      return;
+    }
     const names = changed.map((name) => label(form, name)).filter(Boolean);
     const count = changed.length === 1 ? words.oneChange : fill(words.changes, changed.length);
     told.replaceChildren(Object.assign(document.createElement("b"), { textContent: count }), ` ${names.join(", ")}`);

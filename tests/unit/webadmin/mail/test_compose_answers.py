@@ -145,7 +145,9 @@ def test_a_whole_message_that_is_attached_goes_on_as_one(writer: Writer) -> None
     inner = b"Subject: inside\r\n\r\nHello.\r\n"
     octets = (
         b"From: a@x.test\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
-        b"--b\r\n\r\nsee below\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n" + inner + b"--b--\r\n"
+        b"--b\r\n\r\nsee below\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n"
+        + inner
+        + b"--b--\r\n"
     )
     form = writer.answer("forward", writer.reader.file(octets))
     assert form.files == ["inside.eml"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 from collections.abc import Callable, Iterator
 from html import unescape
 
@@ -98,7 +99,7 @@ def test_the_script_is_told_what_is_saved(writer: Writer) -> None:
     assert told["here"] == f"/webmail/compose/{told['draft']}"
     assert told["source"] == f"{writer.reader.id(Use.DRAFTS)}.{told['draft']}"
     assert re.fullmatch(r"\d\d:\d\d", told["saved"])
-    assert 'data-uploads' in told["files"]
+    assert "data-uploads" in told["files"]
 
 
 @pytest.fixture
@@ -202,7 +203,17 @@ def test_a_letter_without_limit_takes_any_file(
     limit(0)
     form = writer.follow(writer.press(writer.begin(), "attach", ("a.bin", b"a" * 3_000_000)))
     assert form.files == ["a.bin"]
-    assert "left" not in form.page.split('data-uploads', 1)[1].split("</li>", 1)[0]
+    assert "left" not in form.page.split("data-uploads", 1)[1].split("</li>", 1)[0]
+
+
+def test_saving_a_draft_never_holds_its_files_in_memory(writer: Writer) -> None:
+    form = writer.follow(writer.press(writer.begin(), "attach", ("large", b"\0\r\n7" * (4 << 20))))
+    tracemalloc.start()
+    writer.press(form, "save", text="a word more")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 << 20
+    assert len(files_of(writer.drafts()[0])["large"]) == 16 << 20
 
 
 # ── throwing away, signing out ───────────────────────────────────────────────────────────────────

@@ -66,7 +66,8 @@ def test_fields_of_ours_are_in_drafts_only(writer: Writer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "flag"), [("reply", Flag.ANSWERED), ("replyall", Flag.ANSWERED), ("forward", Flag.FORWARDED)]
+    ("how", "flag"),
+    [("reply", Flag.ANSWERED), ("replyall", Flag.ANSWERED), ("forward", Flag.FORWARDED)],
 )
 def test_what_was_answered_is_marked_and_shown_again(writer: Writer, how: str, flag: Flag) -> None:
     uid = writer.reader.file(letter())
@@ -122,7 +123,9 @@ def test_a_letter_that_was_changed_since_is_another_one(writer: Writer) -> None:
 
 
 def test_plain_text_is_sent_as_plain_text_only(writer: Writer) -> None:
-    writer.press(writer.begin(), "send", to="bob@beta.test", text="<b>plain</b>", html="<b>rich</b>")
+    writer.press(
+        writer.begin(), "send", to="bob@beta.test", text="<b>plain</b>", html="<b>rich</b>"
+    )
     message = writer.sent()[0][0]
     assert types_of(message) == ["text/plain"]
     assert text_of(message).strip() == "<b>plain</b>"
@@ -229,7 +232,7 @@ def test_a_mailbox_without_address_says_so_and_keeps_drafts(writer: Writer, post
     assert form["text"] == "kept"
     answer = writer.press(form, "send")
     assert answer.status_code == 400
-    assert "from" in Form(answer.text).wrong
+    assert "no address" in Form(answer.text).wrong["from"]
 
 
 def test_what_is_refused_without_script_is_kept_as_a_draft_with_its_files(writer: Writer) -> None:

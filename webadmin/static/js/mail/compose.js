@@ -13,13 +13,13 @@ const form = document.getElementById("compose");
 const words = page.dataset;
 const state = page.querySelector("[data-state]");
 const signedOut = page.querySelector("[data-signed-out]");
+const begun = page.contains(document.activeElement) ? document.activeElement.id : "";
 const somebodyElse = page.querySelector("[data-somebody-else]");
 
 const saver = new Saver(form, {
   address: words.compose,
   login: words.login,
   on: {
-    saving: () => state.setAttribute("aria-busy", "true"),
     saved(answer) {
       history.replaceState(null, "", answer.here);
       text.quotedAt(answer.quote);
@@ -31,7 +31,6 @@ const saver = new Saver(form, {
     away(isSomebodyElse) {
       signedOut.hidden = isSomebodyElse;
       somebodyElse.hidden = !isSomebodyElse;
-      say(words.unsaved, "warn");
     },
     back() {
       signedOut.hidden = true;
@@ -48,7 +47,6 @@ const people = Object.fromEntries(
 measure();
 
 function say(said, sign) {
-  state.removeAttribute("aria-busy");
   if (state.textContent.trim() === said) return;
   const line = Object.assign(document.createElement("span"), { className: "cut", textContent: said });
   state.replaceChildren(icon(sign), line);
@@ -67,7 +65,8 @@ function measure() {
 
 function unsaved(error) {
   if (error instanceof Refused) refused(error.wrongs, { moves: false });
-  say(words.unsaved, "warn");
+  if (error instanceof Away) state.replaceChildren(); // a note says it
+  else say(words.unsaved, "warn");
 }
 
 /** Show what is wrong beside its fields; the first of them gets the focus. */
@@ -79,6 +78,7 @@ function refused(wrongs, { moves = true } = {}) {
     if (wrongs[name]) document.getElementById(name)?.setAttribute("aria-invalid", "true");
     if (wrongs[name]) place.closest("[data-line]")?.removeAttribute("hidden");
   }
+  for (const each of Object.values(people)) each.mark();
   if (!moves) return;
   const first = [...page.querySelectorAll("[data-wrongs]")].find((place) => place.childElementCount);
   (document.getElementById({ attachments: "file" }[first?.dataset.wrongs] ?? first?.dataset.wrongs) ?? first)?.focus();
@@ -138,7 +138,6 @@ form.addEventListener("submit", async (event) => {
     button.removeAttribute("aria-busy");
     if (error instanceof Refused) refused(error.wrongs);
     else if (!(error instanceof Away)) toast(words.unsent, { tone: "bad" });
-    state.removeAttribute("aria-busy");
   }
 });
 document.addEventListener("keydown", (event) => {
@@ -146,6 +145,12 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   form.requestSubmit(form.querySelector('[value="send"]'));
 });
+
+// Escape closes what is open before it closes the page.
+document.addEventListener("keydown", (event) => {
+  const isOpen = document.querySelector("[popover]:not([popover=manual]):popover-open");
+  if (event.key === "Escape" && isOpen) event.stopImmediatePropagation();
+}, true);
 
 // Whatever leads away from here waits for what was typed to be saved; if it can't be, nobody leaves.
 on("click", "a[href]", async (event, link) => {
@@ -162,11 +167,16 @@ document.addEventListener("submit", async (event) => {
   const { submitter } = event;
   if (await saver.save()) other.requestSubmit(submitter);
 });
+// A keyboard on the screen takes its part of the page, also where browsers don't say so by themselves.
+visualViewport?.addEventListener("resize", () => {
+  if (visualViewport.scale === 1) document.documentElement.style.setProperty("--seen", `${visualViewport.height}px`);
+});
 addEventListener("pageshow", (event) => {
   if (event.persisted && isLeaving) location.reload(); // back after sending: the letter is gone
 });
 
 const wrong = page.querySelector("[aria-invalid=true]");
 if (wrong) wrong.focus();
+else if (begun && begun !== "main") document.getElementById(begun).focus();
 else if (page.querySelector("[name=to]").value) text.focus();
 else document.getElementById("to").focus();

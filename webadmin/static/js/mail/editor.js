@@ -13,6 +13,8 @@ const MARKS = { bold: "B", italic: "I", underline: "U", list: "UL", numbers: "OL
 const WHOLE = /<!--[\s\S]*?-->|<(style|script|title)\b[\s\S]*?<\/\1\s*>/gi;
 const TAG = /<[a-z](?:"[^"]*"|'[^']*'|[^"'>])*>/gi;
 const NOISY = /[\s/"'](?:style|on[a-z]+)\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>]*)/gi;
+// A space at which browsers hold on while somebody types, where an ordinary one does.
+const HELD_SPACE = /(?<=[^\s>;])&nbsp;(?=[^\s&<]|<\/?(?:a|b|code|em|i|s|span|strong|u)\b)/g;
 
 /** Purify mark-up that was pasted or comes from a draft. */
 function purified(markup) {
@@ -49,7 +51,7 @@ export function editor(page, { words, changed, attach }) {
 
   /** Take over what the editor holds. */
   function take() {
-    const now = squire.getHTML();
+    const now = squire.getHTML().replace(HELD_SPACE, " ");
     html.value = now === "<div><br></div>" ? "" : now;
     if (now === written) return;
     written = now;
@@ -148,7 +150,7 @@ export function editor(page, { words, changed, attach }) {
   if (rich) {
     squire.setHTML(html.value);
     squire.moveCursorToStart();
-    written = squire.getHTML();
+    written = squire.getHTML().replace(HELD_SPACE, " ");
   } else {
     quote.html = "";
   }
@@ -269,6 +271,7 @@ function askForLink(squire) {
     { once: true },
   );
   dialog.showModal();
+  field.select();
 }
 
 function complete(address) {

@@ -1,5 +1,5 @@
-/* The frame that shows HTML mail: as tall as its document, never wider than the pane, and keys
-   pressed in it are the page's. The document runs no script; all of this looks in from outside. */
+// The frame that shows HTML mail: as tall as its document, never wider than the pane, and keys
+// pressed in it are the page's. The document runs no script; all of this looks in from outside.
 
 import { fold } from "./quotes.js";
 

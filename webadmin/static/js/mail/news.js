@@ -1,4 +1,4 @@
-/* Asks now and then whether something is new, while somebody looks at the page. */
+// Asks now and then whether something is new, while somebody looks at the page.
 
 const EVERY_MS = 30_000;
 

@@ -42,6 +42,7 @@ export function peopleOf(field, { words, changed, announce }) {
   const cell = field.parentElement;
   const name = field.name;
   const wrongs = document.querySelector(`[data-wrongs="${name}"]`);
+  const isBegun = document.activeElement === field; // somebody was quicker than this script
   const label = document.querySelector(`label[for="${field.id}"]`).textContent;
   const typed = element("input", { class: "in", id: field.id, autocomplete: "off", autocapitalize: "none", spellcheck: "false", inputmode: "email", "aria-describedby": field.getAttribute("aria-describedby") });
   if (field.hasAttribute("aria-invalid")) typed.setAttribute("aria-invalid", "true");
@@ -122,8 +123,7 @@ export function peopleOf(field, { words, changed, announce }) {
     event.preventDefault();
   }
 
-  function commit() {
-    const text = typed.value;
+  function commit(text = typed.value) {
     typed.value = "";
     if (text.trim()) announce(fill(words.add, add(text).join(", ")));
     write();
@@ -147,29 +147,41 @@ export function peopleOf(field, { words, changed, announce }) {
     const text = event.clipboardData?.getData("text/plain") ?? "";
     if (split(text).length < 2) return;
     event.preventDefault();
-    typed.value += text;
-    commit();
+    commit(typed.value + text); // a field of one line would lose its line ends
   });
   cell.addEventListener("click", (event) => {
     if (event.target === cell || event.target === list) typed.focus();
   });
 
-  add(field.value);
+  if (isBegun) typed.value = field.value;
+  else add(field.value);
   list.hidden = !list.children.length;
   buttons().at(-1)?.setAttribute("tabindex", "0");
 
-  return {
+  const people = {
+    /** Mark the recipients that the server has refused. */
+    mark() {
+      const refused = [...wrongs.querySelectorAll("[data-value]")].map((each) => bare(each.dataset.value));
+      for (const chip of chips()) {
+        if (!refused.some((value) => bare(chip.dataset.value).includes(value))) continue;
+        chip.classList.add("bad");
+        chip.firstElementChild.replaceWith(icon("warn"));
+      }
+    },
     /** Put an address right. */
     fix(meant, right) {
-      const same = (value) => value.replaceAll(/\s/g, "").includes(meant.replaceAll(/\s/g, ""));
-      const chip = chips().find((each) => same(each.dataset.value));
+      const chip = chips().find((each) => bare(each.dataset.value).includes(bare(meant)));
       if (chip) chip.replaceWith(chipOf(chip.dataset.value.includes(meant) ? chip.dataset.value.replace(meant, right) : right));
       write();
       tell();
       typed.focus();
     },
   };
+  people.mark();
+  return people;
 }
+
+const bare = (value) => value.replaceAll(/\s/g, "").toLowerCase();
 
 function initials(name) {
   const words = name.replace(/@.*/, "").split(/[\s._-]+/).filter(Boolean);

@@ -1,4 +1,4 @@
-/* Long quotations fold away behind a line that opens them; it is an element that opens by itself. */
+// Long quotations fold away behind a line that opens them; it is an element that opens by itself.
 
 const TALL = 190; // pixels; shorter ones are quicker read than opened
 

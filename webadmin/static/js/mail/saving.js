@@ -22,7 +22,7 @@ export class Away extends Error {}
  * Keep a form saved.
  *
  * address: of a page of ours, to ask for a new proof. login: whose letter it is.
- * on: saving(), saved(answer), unsaved(error), away(isSomebodyElse), back().
+ * on: saved(answer), unsaved(error), away(isSomebodyElse), back().
  */
 export class Saver {
   #underway = Promise.resolve();
@@ -107,7 +107,6 @@ export class Saver {
     for (const file of uploads) body.append("file", file);
     body.set("do", action);
     this.#running += 1;
-    if (!survives) this.on.saving();
     try {
       const { status, answer } = survives ? await outliving(this.form.action, body) : await sending(this.form.action, body, { progress, signal });
       if (status === 401 || status === 403) {
