@@ -18,7 +18,7 @@ from appliance.operations.sessions import EndSession, EndSessions, ListSessions
 from appliance.settings import auth, web
 from webadmin import look as looks
 from webadmin.context import ask, client, house, parts, perform, session
-from webadmin.rooms import PLACES, Place, open_to_all, place
+from webadmin.rooms import PLACES, Place, is_inside, open_to_all, place
 from webadmin.skins import SKINS
 
 SESSION_COOKIE = "posthouse"
@@ -47,7 +47,7 @@ def login() -> BaseResponse | str | tuple[str, int]:
     if request.method == "GET":
         return _door(here, name)
     result = _check(here.room, name, request.form.get("password", ""))
-    remember = bool(request.form.get("remember"))
+    remember = here.room is Room.WEBMAIL and bool(request.form.get("remember"))
     try:
         token = parts().sessions.open(
             result,
@@ -57,7 +57,11 @@ def login() -> BaseResponse | str | tuple[str, int]:
             remember=remember,
         )
     except Refused as error:
+        _tell("warning", here, result)
         return _door(here, name, wrong=str(error)), 403
+    _tell("info", here, result)
+    if SESSION_COOKIE in request.cookies:  # whoever was signed in here before
+        parts().sessions.end(request.cookies[SESSION_COOKIE])
     response = redirect(_way_back(here))
     response.set_cookie(
         SESSION_COOKIE,
@@ -141,6 +145,11 @@ def look() -> BaseResponse:
     return response
 
 
+def _tell(level: str, here: Place, result: LoginResult) -> None:
+    text = f"login {result.login!r} to {here.room} from {client()}: {result.reason.text}"
+    parts().logs.note(level, text, reason=result.reason.to_dict())
+
+
 def _check(room: Room, name: str, given: str) -> LoginResult:
     logins = Logins(house(), room.value)
     if room is Room.CONSOLE:
@@ -203,15 +212,12 @@ def _here() -> Place:
 def _way_back(here: Place) -> str:
     """Return where somebody wanted to go before signing in: a page of the same room."""
     wanted = request.args.get("next", "")
-    inside = wanted == here.prefix or wanted.startswith(f"{here.prefix}/")
-    return wanted if inside and "\\" not in wanted else url_for(PLACES[here.room].home)
+    return wanted if is_inside(here, wanted) else url_for(PLACES[here.room].home)
 
 
 def _same_site(address: str | None) -> str:
     """Return the path of an address of ours; empty for others'."""
     parsed = urlsplit(address or "")
-    return (
-        parsed.path + (f"?{parsed.query}" if parsed.query else "")
-        if parsed.netloc == request.host
-        else ""
-    )
+    if parsed.netloc != request.host or parsed.path.startswith("//"):
+        return ""
+    return parsed.path + (f"?{parsed.query}" if parsed.query else "")

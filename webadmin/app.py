@@ -22,7 +22,7 @@ from webadmin.patterns import blueprint as patterns
 from webadmin.postoffice import blueprint as webadmin
 from webadmin.rooms import PLACES, giving_back, is_by_itself, is_open, place
 from webadmin.server import blueprint as console
-from webadmin.toasts import waiting
+from webadmin.toasts import ToastCookie, waiting
 
 SESSION_COOKIE = "posthouse"
 _ROOMS = (webmail, webadmin, console)
@@ -45,6 +45,7 @@ def create_app(house: House, logs: Logs) -> Flask:
         SESSION_COOKIE_NAME="posthouse-toasts",
         SESSION_COOKIE_SAMESITE="Lax",
     )
+    app.session_interface = ToastCookie()
     app.jinja_options = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
     with app.app_context():
         look.set_up(Babel())
@@ -71,13 +72,15 @@ def _enter() -> BaseResponse | None:
     """Find who is there, and send who is not to the door of the room."""
     house = parts().house
     house.live.refresh()
-    uploads.limit(house.settings[smtp.max_message_kb] * _KIB)
+    most = house.settings[smtp.max_message_kb] * _KIB
     here = place()
     if here is None:
+        uploads.limit(most, is_known=False)
         return None
     token = request.cookies.get(SESSION_COOKIE, "")
     found = parts().sessions.find(token, here.room, is_use=not is_by_itself()) if token else None
     g.session, g.session_token = found, token if found else ""
+    uploads.limit(most, is_known=found is not None)
     give_back = giving_back()
     if give_back and found:
         uploads.read_on()

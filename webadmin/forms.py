@@ -9,7 +9,7 @@ from flask import request
 
 from appliance.operations.operation import Action, Change, Clash, Invalid
 from webadmin.context import perform
-from webadmin.rooms import place
+from webadmin.rooms import is_inside, place
 
 WHOLE = ""  # the key of what is wrong with no field in particular
 
@@ -32,8 +32,7 @@ def attempt(operation: Change[Any] | Action[Any]) -> dict[str, str]:
 def way_back(otherwise: str) -> str:
     """Return the page a form names as `back`, if it is one of this room; else another one."""
     back, here = request.form.get("back", ""), place()
-    inside = here is not None and (back == here.prefix or back.startswith(f"{here.prefix}/"))
-    return back if inside and "\\" not in back else otherwise
+    return back if here is not None and is_inside(here, back) else otherwise
 
 
 def summary(

@@ -76,6 +76,12 @@ def place() -> Place | None:
     return next((each for each in PLACES.values() if each.room == request.blueprint), None)
 
 
+def is_inside(here: Place, path: str) -> bool:
+    """Tell whether a path, as a form or an address names it, is a page of a room."""
+    inside = path == here.prefix or path.startswith(f"{here.prefix}/")
+    return inside and "\\" not in path and path.isprintable()
+
+
 def open_to_all(view: F) -> F:
     """Mark a view of a room that needs no session: signing in."""
     view.open_to_all = True  # type: ignore[attr-defined] # a mark for `is_open`

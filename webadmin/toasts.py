@@ -13,10 +13,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from flask import flash, g, get_flashed_messages, request, url_for
+from flask import Flask, flash, g, get_flashed_messages, request, url_for
+from flask.sessions import SecureCookieSessionInterface
+
+from webadmin.rooms import place
 
 _CATEGORY = "toast"
 _COOKIE_MAX = 2000  # octets; browsers drop cookies of more than 4 KiB
+
+
+class ToastCookie(SecureCookieSessionInterface):
+    """The cookie in which toasts wait: of one room, and of https where the page is."""
+
+    def get_cookie_path(self, app: Flask) -> str:
+        """Return the room's path."""
+        here = place()
+        return here.prefix if here else super().get_cookie_path(app)
+
+    def get_cookie_secure(self, app: Flask) -> bool:  # noqa: ARG002 - Flask's interface
+        """Tell whether the page came by https."""
+        return request.is_secure
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,9 @@ from flask import Request, request
 
 _IN_MEMORY = 512 << 10
 _FIELDS = 1 << 20  # octets of a form besides its files
+_TEXTS = 8 << 20  # octets of a form without files: a long quotation, many uids
+_STRANGERS = 1 << 20  # of whoever is not signed in: what was typed when a session ended
+_WITH_FILES = "multipart/form-data"
 
 
 class Held(SpooledTemporaryFile[bytes]):
@@ -61,13 +64,26 @@ class HoldingRequest(Request):
         return Held(self)
 
 
-def limit(most: int) -> None:
-    """Refuse the request if it brings more octets of files than these; 0 for no limit."""
+def limit(most: int, *, is_known: bool) -> None:
+    """Refuse the request if it brings too much.
+
+    Only files are held on disk. All else is read into memory: bounded, whatever the settings say.
+
+    Args:
+        most: octets of files; 0 for no limit.
+        is_known: somebody is signed in, whose forms may bring files.
+    """
     assert isinstance(request, HoldingRequest)
     request.most_held = most or None
-    request.max_content_length = most + _FIELDS if most else None
+    if not is_known:
+        request.max_content_length = _STRANGERS
+    elif request.mimetype == _WITH_FILES:
+        request.max_content_length = most + _FIELDS if most else None
+    else:
+        request.max_content_length = _TEXTS
 
 
 def read_on() -> None:
-    """Read the request to its end even then, but without the files that are too much."""
-    request.max_content_length = None
+    """Read a form with files to its end even then, but without the files that are too much."""
+    if request.mimetype == _WITH_FILES:
+        request.max_content_length = None

@@ -21,6 +21,10 @@ class FolderProtected(StoreError):
     """A folder with a special use can't be renamed or deleted."""
 
 
+class FolderNotEmpty(StoreError):
+    """A folder that should be deleted empty has a message."""
+
+
 class BadFolderName(StoreError):
     """A name that no folder can have."""
 

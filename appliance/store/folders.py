@@ -23,6 +23,7 @@ from appliance.store import tables
 from appliance.store.errors import (
     BadFolderName,
     FolderExists,
+    FolderNotEmpty,
     FolderNotFound,
     FolderProtected,
     TooManyFolders,
@@ -188,10 +189,14 @@ def rename(
     return Folder(*renamed)
 
 
-def disown(transaction: Transaction, owner: Owner, folder_id: int) -> None:
+def disown(
+    transaction: Transaction, owner: Owner, folder_id: int, *, only_empty: bool = False
+) -> None:
     """Make a folder nobody's: it is gone for everybody, and its messages can go in pieces."""
     row = lock(transaction, owner, folder_id)[folder_id]
     _check_unprotected(row, "deleted")
+    if only_empty and row.messages:
+        raise FolderNotEmpty(f"the folder {row.name!r} has messages again; nothing was deleted")
     nobodys = {"folder": folder_id, "name": str(folder_id), "mailbox": tables.NOBODY}
     transaction.run(_RENAME, nobodys)
 

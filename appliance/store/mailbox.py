@@ -116,17 +116,24 @@ class MailboxStore:
             lambda tx: folders.rename(tx, self._owner, folder_id, name, now_us)
         )
 
-    def delete_folder(self, folder_id: int) -> None:
+    def delete_folder(self, folder_id: int, *, only_empty: bool = False) -> None:
         """Delete a folder with its messages, for good.
 
         It is gone at once; its messages follow, a thousand a commit, and what a crash leaves of
         them housekeeping removes.
 
+        Args:
+            folder_id: which.
+            only_empty: not while there is a message in it.
+
         Raises:
             FolderNotFound: the mailbox has none of that id.
             FolderProtected: it has a special use.
+            FolderNotEmpty: there is a message in it.
         """
-        self._database.transact(lambda tx: folders.disown(tx, self._owner, folder_id))
+        self._database.transact(
+            lambda tx: folders.disown(tx, self._owner, folder_id, only_empty=only_empty)
+        )
         try:
             removal.remove_folder(self._database, self._files, self.postoffice_id, folder_id)
         except DatabaseError as error:
@@ -303,8 +310,12 @@ class MailboxStore:
 
         return [each for gone in self._in_pieces(uids, job) for each in gone]
 
-    def empty(self, folder_id: int) -> int:
+    def empty(self, folder_id: int, *, below: int | None = None) -> int:
         """Delete all messages that a folder has at the beginning of the call.
+
+        Args:
+            folder_id: which.
+            below: only those with a lower uid: what was there when somebody looked.
 
         Returns:
             How many they were.
@@ -312,7 +323,8 @@ class MailboxStore:
         Raises:
             FolderNotFound: the mailbox has none of that id.
         """
-        below = self.folder(folder_id).next_uid
+        end = self.folder(folder_id).next_uid
+        below = end if below is None else min(below, end)
         database, files = self._database, self._files
         return removal.empty(database, files, self.postoffice_id, folder_id, below=below)
 

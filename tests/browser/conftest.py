@@ -19,6 +19,7 @@ from playwright.sync_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
+    Dialog,
     Page,
     Request,
     sync_playwright,
@@ -39,7 +40,7 @@ _ARGS = (
 _AXE = Path("webadmin/frontend/node_modules/axe-core/axe.min.js")
 _WCAG = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 _WIDTHS = {390: 844, 1280: 900, 1920: 1080}
-# Mail for outside stays; the wrong passwords of some tests stop no other test, all from one address.
+# Mail for outside stays. All tests come from one address: wrong passwords of some stop no other.
 NOWHERE = {
     "smarthost__host": "127.0.0.1:9",
     "smarthost__enabled": "yes",
@@ -88,7 +89,7 @@ class Complaints:
         context.on("console", self._console)
         context.on("weberror", lambda error: self.found.append(f"uncaught: {error.error}"))
         context.on("request", self._request)
-        context.on("dialog", lambda dialog: (self.found.append(dialog.message), dialog.dismiss()))
+        context.on("dialog", self._dialog)
 
     def expect(self, part: str) -> None:
         """Let complaints pass that hold a text."""
@@ -101,6 +102,10 @@ class Complaints:
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.found.append(f"console: {message.text} at {message.location.get('url', '')}")
+
+    def _dialog(self, dialog: Dialog) -> None:
+        self.found.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
 
     def _request(self, request: Request) -> None:
         parsed = urlsplit(request.url)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,6 +121,12 @@ def test_the_description_needs_no_token_and_names_every_route(app: Flask) -> Non
             texts = [each["description"] for each in operation["parameters"]]
             assert operation["summary"], (method, path)
             assert all(texts), (method, path)
+
+
+def test_the_manual_lists_every_route_with_its_permission() -> None:
+    page = (Path(__file__).parents[2] / "docs/api.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `([A-Z]+) (\S+)` \| .+ \| `(\S+)` \|$", page, re.MULTILINE)
+    assert listed == [(each.method, each.path, each.operation.permission) for each in ROUTES]
 
 
 # ── answers ──────────────────────────────────────────────────────────────────────────────────────
@@ -368,6 +376,25 @@ def test_a_method_that_does_not_go_is_answered_with_those_that_do(program: Progr
     assert set(answer.allow) == {"GET", "HEAD", "OPTIONS", "POST"}
     assert "GET, HEAD, OPTIONS, POST" in body(answer)["detail"]
     assert set(program("OPTIONS", "/mailboxes").allow) == {"GET", "HEAD", "OPTIONS", "POST"}
+
+
+def test_a_body_without_a_length_is_read_up_to_the_limit(program: Program) -> None:
+    values = b'{"mailbox": "carol@alpha", "password": "correct horse"}'
+    for octets, status in ((values, 201), (values + b" " * (1 << 20), 413)):
+        answer = program(
+            "POST",
+            "/mailboxes",
+            input_stream=BytesIO(octets),
+            content_type="application/json",
+            environ_overrides={"wsgi.input_terminated": True},  # chunked, RFC 9112 §7.1
+        )
+        assert answer.status_code == status
+
+
+def test_an_answer_without_a_body_names_no_type(program: Program) -> None:  # RFC 9110 §8.3
+    answer = program("PUT", "/mailboxes/alice@alpha/enabled", json={"enabled": True})
+    assert (answer.status_code, answer.get_data()) == (204, b"")
+    assert "Content-Type" not in answer.headers
 
 
 def test_head_is_get_without_the_body(program: Program) -> None:  # RFC 9110 §9.3.2

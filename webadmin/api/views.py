@@ -16,6 +16,7 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import (
     BadRequest,
     HTTPException,
+    RequestEntityTooLarge,
     TooManyRequests,
     Unauthorized,
     UnsupportedMediaType,
@@ -97,7 +98,9 @@ def _view(route: Route) -> Callable[..., Response]:
             assert isinstance(operation, Change | Action)
             result = perform_in_house(parts().house, call, operation)
         if route.status == 204:
-            return Response(status=204)
+            nothing = Response(status=204)
+            del nothing.headers["Content-Type"]
+            return nothing
         return Response(_encode(_body(result)), route.status, content_type="application/json")
 
     return answer
@@ -134,8 +137,10 @@ def _sent(route: Route) -> dict[str, Any]:
     if request.args:
         name = next(iter(request.args))
         raise Invalid(f"{name!r}: a {route.method} takes its values in the body")
-    request.max_content_length = _MAX_BODY
+    request.max_content_length = _MAX_BODY + 1  # one more: what has no length is cut off there
     octets = request.get_data()
+    if len(octets) > _MAX_BODY:
+        raise RequestEntityTooLarge
     if not octets and not any(parameters.is_required(each) for each in route.free):
         return {}
     if not request.is_json:

@@ -8,7 +8,7 @@ from flask_babel import ngettext
 from werkzeug.wrappers import Response as BaseResponse
 
 from appliance.operations.operation import Invalid
-from appliance.store.errors import BadFolderName, FolderExists, TooManyFolders
+from appliance.store.errors import BadFolderName, FolderExists, FolderNotEmpty, TooManyFolders
 from appliance.store.message import Folder, Use
 from webadmin.mail.actions import undo_fields
 from webadmin.mail.answers import Answer, answer, ask_first, layout, wants_part
@@ -59,8 +59,15 @@ def delete_folder(folder_id: int) -> Page:
     """Delete a folder; its messages go to Deleted Items."""
     folder = _own_folder(folder_id)
     trash = special(Use.TRASH)
-    moved = mailbox().move(folder_id, [uid for uid, _flags in marks(folder)], trash.id)
-    mailbox().delete_folder(folder_id)
+    moved: dict[int, int] = {}
+    while True:
+        moved |= mailbox().move(folder_id, [uid for uid, _flags in marks(folder)], trash.id)
+        try:
+            mailbox().delete_folder(folder_id, only_empty=True)
+        except FolderNotEmpty:  # something has come in meanwhile
+            folder = _own_folder(folder_id)
+            continue
+        break
     if moved:
         text = ngettext(
             "Folder %(name)s deleted; its message is in Deleted Items",
@@ -91,10 +98,13 @@ def empty_folder(folder_id: int) -> Page:
             ),
             text=_("It can't be undone."),
             action=url_for("webmail.empty_folder", folder_id=folder_id),
-            fields={},
+            fields={"below": str(folder.next_uid)},
             button=_("Delete for good"),
         )
-    count = mailbox().empty(folder_id)
+    below = request.form.get(
+        "below", folder.next_uid, int
+    )  # what has come since the question stays
+    count = mailbox().empty(folder_id, below=below)
     toast(ngettext("%(num)s message deleted for good", "%(num)s messages deleted for good", count))
     return answer(Answer(folder, is_stale=True))
 

@@ -29,7 +29,10 @@ def addresses() -> Answer:
         return _page({})
     form = request.form
     address = f"{form.get('local_part', '').strip()}@{form.get('domain', '')}"
-    name = form.get("mailbox", "").strip().partition("@")[0]
+    name, _at, owner = form.get("mailbox", "").strip().partition("@")
+    if owner and owner.casefold() != postoffice().casefold():
+        text = _("Only mailboxes of %(postoffice)s can be named here.", postoffice=postoffice())
+        return _page({"mailbox": text}), 400
     errors = attempt(CreateAddress(address=address, mailbox=f"{name}@{postoffice()}"))
     if errors:
         return _page(errors), 400

@@ -205,7 +205,11 @@ def typed(setting: Setting[Any], form: MultiDict[str, str]) -> str:
 
 
 def changes(shown: list[SettingValue], form: MultiDict[str, str]) -> list[Change]:
-    """Return what a form changes of the settings it has shown; a value as it was is none."""
+    """Return what a form changes of the settings it has shown.
+
+    A value that is still as the form has shown it is no change, whatever others have made of it
+    since; nor is one that says what holds already.
+    """
     found: list[Change] = []
     for each in shown:
         setting = each.setting
@@ -213,6 +217,11 @@ def changes(shown: list[SettingValue], form: MultiDict[str, str]) -> list[Change
             continue
         text = typed(setting, form)
         scope = form.get(f"{setting.name}:scope", SERVER)
+        is_untouched = form.get(f"{setting.name}:where") == scope and _same(
+            setting, text, form[f"{setting.name}:shown"]
+        )
+        if is_untouched and not setting.secret:
+            continue
         if setting.secret:
             is_same = not text  # nothing typed keeps what there is
         elif scope == NODE:

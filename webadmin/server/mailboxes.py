@@ -31,7 +31,7 @@ def register(blueprint: Blueprint) -> None:
     both = ["GET", "POST"]
     add("/postoffices/<name>/mailboxes", "mailboxes", mailboxes)
     add("/postoffices/<name>/mailboxes/new", "new_mailbox", new_mailbox, methods=both)
-    add("/mailboxes/enabled", "mailbox_enabled", mailbox_enabled, methods=["POST"])
+    add("/mailbox-enabled", "mailbox_enabled", mailbox_enabled, methods=["POST"])
     add("/mailboxes/<login>", "mailbox", mailbox)
     add("/mailboxes/<login>/password", "mailbox_password", mailbox_password, methods=["POST"])
     add("/mailboxes/<login>/delete", "delete_mailbox", delete_mailbox, methods=both)

@@ -46,12 +46,12 @@ def register(blueprint: Blueprint) -> None:
     add = blueprint.add_url_rule
     both = ["GET", "POST"]
     add("/operators", "operators", operators)
-    add("/operators/new", "new_operator", new_operator, methods=both)
+    add("/new-operator", "new_operator", new_operator, methods=both)
     add("/operators/<name>", "operator", operator)
     add("/operators/<name>/password", "operator_password", operator_password, methods=["POST"])
     add("/operators/<name>/sessions", "operator_sessions", operator_sessions, methods=["POST"])
     add("/operators/<name>/delete", "delete_operator", delete_operator, methods=both)
-    add("/tokens/new", "new_token", new_token, methods=both)
+    add("/new-token", "new_token", new_token, methods=both)
     add("/tokens/<name>/revoke", "revoke_token", revoke_token, methods=both)
 
 

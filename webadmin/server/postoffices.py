@@ -10,7 +10,9 @@ from werkzeug.wrappers import Response
 
 from appliance.directory.records import PostOffice
 from appliance.operations.census import Overview, SurveyPostOffice
+from appliance.operations.checks import checked_domain
 from appliance.operations.domains import CreateDomain, DeleteDomain, EnableDomain, ListDomains
+from appliance.operations.operation import Invalid
 from appliance.operations.postoffices import (
     CreatePostOffice,
     DeletePostOffice,
@@ -18,7 +20,7 @@ from appliance.operations.postoffices import (
     ListPostOffices,
     ShowPostOffice,
 )
-from webadmin.context import ask, perform
+from webadmin.context import ask, house, perform
 from webadmin.forms import attempt, way_back
 from webadmin.toasts import toast
 
@@ -41,12 +43,12 @@ def register(blueprint: Blueprint) -> None:
     add = blueprint.add_url_rule
     both = ["GET", "POST"]
     add("/postoffices", "postoffices", postoffices)
-    add("/postoffices/new", "new_postoffice", new_postoffice, methods=both)
-    add("/postoffices/enabled", "postoffice_enabled", postoffice_enabled, methods=["POST"])
+    add("/new-postoffice", "new_postoffice", new_postoffice, methods=both)
+    add("/postoffice-enabled", "postoffice_enabled", postoffice_enabled, methods=["POST"])
     add("/postoffices/<name>", "postoffice", postoffice)
     add("/postoffices/<name>/delete", "delete_postoffice", delete_postoffice, methods=both)
     add("/postoffices/<name>/domains", "new_domain", new_domain, methods=["POST"])
-    add("/domains/enabled", "domain_enabled", domain_enabled, methods=["POST"])
+    add("/domain-enabled", "domain_enabled", domain_enabled, methods=["POST"])
     add("/domains/<domain>/delete", "delete_domain", delete_domain, methods=both)
 
 
@@ -88,7 +90,8 @@ def new_postoffice() -> Answer:
         return render_template("server/new_postoffice.html", errors={}, form={})
     form = request.form
     name, domain = form.get("postoffice", "").strip(), form.get("domain", "").strip()
-    errors = attempt(CreatePostOffice(postoffice=name, password=form.get("password", "")))
+    errors = _domain_errors(domain) if domain else {}
+    errors = errors or attempt(CreatePostOffice(postoffice=name, password=form.get("password", "")))
     if errors:
         return render_template("server/new_postoffice.html", errors=errors, form=form), 400
     toast(_("%(name)s is there, with the mailbox ADMIN@%(name)s.", name=name))
@@ -97,6 +100,19 @@ def new_postoffice() -> Answer:
         if errors:  # the post office stays: its page says what is wrong with the domain
             return _page(name, errors), 400
     return redirect(url_for(".postoffice", name=name), 303)
+
+
+def _domain_errors(text: str) -> dict[str, str]:
+    """Return what is wrong with a domain before the post office is made that gets it."""
+    try:
+        found = house().directory.domain(checked_domain(text))
+    except Invalid as error:
+        return {"domain": str(error)}
+    if found is None:
+        return {}
+    return {
+        "domain": _("%(domain)s belongs to %(name)s.", domain=found.name, name=found.postoffice)
+    }
 
 
 def postoffice(name: str) -> str:

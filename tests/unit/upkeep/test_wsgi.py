@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from appliance.operations.house import House, read_config
@@ -37,7 +38,7 @@ def house(tmp_path: Path) -> House:
 
 def ask(house: House, peer: str, **headers: str) -> str:
     builder = EnvironBuilder(
-        headers={name.replace("_", "-"): value for name, value in headers.items()},
+        headers=Headers([(name.replace("_", "-"), value) for name, value in headers.items()]),
         environ_base={"REMOTE_ADDR": peer},
     )
     chunks, _, _ = run_wsgi_app(Forwarded(_who, house), builder.get_environ())

@@ -26,7 +26,7 @@ _VALUE = re.compile(r"%(?:\(\w+\)s|%)")
 
 
 @pytest.fixture(scope="module")
-def texts() -> set[str | tuple[str, str]]:
+def texts() -> set[str | tuple[str, ...]]:
     """All texts of the pages."""
     found = extract_from_dir("webadmin", _METHODS, _OPTIONS, keywords=_KEYWORDS)
     return {message for _, _, message, _, _ in found}
@@ -42,14 +42,14 @@ def translated(request: pytest.FixtureRequest) -> dict[Any, Any]:
 
 
 def test_every_text_is_translated(
-    texts: set[str | tuple[str, str]], translated: dict[Any, Any]
+    texts: set[str | tuple[str, ...]], translated: dict[Any, Any]
 ) -> None:
     missing = [text for text in texts if not all(_forms(translated.get(text, "")))]
     assert sorted(map(str, missing)) == [], "run tools/translations.sh update, and translate"
 
 
 def test_nothing_is_kept_that_no_page_says(
-    texts: set[str | tuple[str, str]], translated: dict[Any, Any]
+    texts: set[str | tuple[str, ...]], translated: dict[Any, Any]
 ) -> None:
     assert set(translated) - texts == set()
 
