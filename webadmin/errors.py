@@ -8,9 +8,9 @@ from __future__ import annotations
 import secrets
 import traceback
 
-from flask import Flask, Response, render_template, request
+from flask import Flask, Response, make_response, render_template, request
 from flask_babel import gettext as _
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from appliance.database.errors import DatabaseError
 from appliance.operations.operation import Clash, Invalid, NotFound, OperationError, Refused
@@ -25,7 +25,7 @@ _STATUS: tuple[tuple[type[OperationError], int], ...] = (
     (Invalid, 400),
 )
 
-Answer = tuple[str, int]
+Answer = tuple[str | Response, int]
 
 
 def status_of(error: OperationError) -> int:
@@ -62,7 +62,7 @@ def _busy(error: DatabaseError) -> Answer:
     return _answer(503, tell_busy(error))
 
 
-def _http(error: HTTPException) -> Answer | Response:
+def _http(error: HTTPException) -> Response:
     if request.path.startswith(API):  # no view of the API: it answers its own
         return of_http(error)
     texts = {
@@ -71,7 +71,11 @@ def _http(error: HTTPException) -> Answer | Response:
         413: _("That is more than the server takes."),
     }
     code = error.code or 500
-    return _answer(code, texts.get(code, error.description or error.name))
+    text, status = _answer(code, texts.get(code, error.description or error.name))
+    response = make_response(text, status)
+    if isinstance(error, MethodNotAllowed):
+        response.allow.update(error.valid_methods or ())
+    return response
 
 
 def tell_unforeseen(error: Exception) -> str:
@@ -87,6 +91,6 @@ def _unforeseen(error: Exception) -> Answer:
 
 
 def _answer(status: int, text: str) -> Answer:
-    if request.headers.get("HX-Request"):  # shown as a toast
-        return text, status
+    if request.headers.get("HX-Request"):  # shown as a toast; it may repeat what was typed
+        return Response(text, content_type="text/plain; charset=utf-8"), status
     return render_template("error.html", status=status, text=text), status

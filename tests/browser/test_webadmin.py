@@ -135,14 +135,16 @@ def test_deleting_asks_for_the_name(admin: Page, box: Box, server: Server) -> No
 
 
 def test_several_mailboxes_are_suspended_at_once(admin: Page, server: Server) -> None:
-    boxes = [server.mailbox() for _ in range(3)]
-    admin.goto("/webadmin/mailboxes?q=" + boxes[0].name[:1])
-    for box in boxes[:2]:
-        admin.get_by_role("checkbox", name=f"Select {box.login}", exact=True).check()
+    logins = [f"several{number}@demo" for number in range(3)]
+    for login in logins:
+        server.perform(CreateMailbox(mailbox=login, password="of several 1"))
+    admin.goto("/webadmin/mailboxes?q=several")
+    for login in logins[:2]:
+        admin.get_by_role("checkbox", name=f"Select {login}", exact=True).check()
     expect(admin.get_by_text("2 selected")).to_be_visible()
     admin.get_by_role("button", name="Suspend", exact=True).click()
     expect(admin.get_by_text("2 mailboxes are suspended.")).to_be_visible()
-    enabled = [server.house.directory.mailbox(box.login).enabled for box in boxes]  # type: ignore[union-attr] # they are there
+    enabled = [server.house.directory.mailbox(each).enabled for each in logins]  # type: ignore[union-attr] # they are there
     assert enabled == [False, False, True]
 
 

@@ -148,6 +148,19 @@ def test_an_address_that_nobody_wrote_breaks_no_page(app: Flask, town: Town, val
     assert wrong == []
 
 
+def test_a_page_that_is_used_the_wrong_way_says_how_it_can_be(app: Flask) -> None:
+    answer = sign_in(app, "webmail", ROOMS["webmail"]).post("/webmail/account")  # RFC 9110 §15.5.6
+    assert (answer.status_code, answer.allow.as_set()) == (405, {"get", "head", "options"})
+
+
+def test_a_part_of_a_page_is_told_what_is_wrong_as_text(app: Flask) -> None:
+    visitor = sign_in(app, "webadmin", ROOMS["webadmin"])
+    path = "/webadmin/mailboxes/" + quote("<img src=x onerror=x>")
+    answer = visitor.get(path, headers={"HX-Request": "true"})
+    assert (answer.status_code, answer.mimetype) == (404, "text/plain")
+    assert "<img" in answer.get_data(as_text=True)
+
+
 CAROL = "carol@alpha"
 ENDINGS: dict[str, Callable[[Town, SetClock], object]] = {
     "ended elsewhere": lambda town, clock: town.do(EndSessions(login=CAROL)),

@@ -14,7 +14,6 @@ from dataclasses import replace
 
 from flask import abort, jsonify, redirect, render_template, request, url_for
 from flask_babel import gettext as _
-from flask_babel import ngettext
 from markupsafe import Markup
 
 from appliance.database.errors import DatabaseError
@@ -25,8 +24,8 @@ from webadmin import formats
 from webadmin.context import parts, session_or_none
 from webadmin.mail import answering, drafts, rich, sending, writing
 from webadmin.mail.actions import undo_fields
-from webadmin.mail.compose_page import Answer, Wrongs, is_script, page, told, wrong
-from webadmin.mail.content import number_of, opened
+from webadmin.mail.compose_page import Answer, is_script, page, told, wrong
+from webadmin.mail.content import number_of
 from webadmin.mail.draft import KINDS, Answered, Draft, Source, Upload, new_key
 from webadmin.mail.mailbox import folders, mailbox, special
 from webadmin.mail.reading import framed
@@ -74,7 +73,8 @@ def give_back() -> Answer:
             for name, value in request.form.items(multi=True)
             if name not in ("csrf", "do")
         ]
-        return render_template("mail/signed_out.html", typed=typed), status
+        about = {"typed": typed, "had_files": bool(writing.uploads())}
+        return render_template("mail/signed_out.html", **about), status
     text = _("You have signed in again since. Look the letter through, then go on.")
     return page(writing.read(), {WHOLE: [Wrong(text)]}), status
 
@@ -136,7 +136,7 @@ def _check(written: Draft, uploads: Sequence[Upload]) -> None:
 def _save(written: Draft, uploads: Sequence[Upload]) -> Answer:
     _check(written, uploads)
     saved = sending.save(written, uploads)
-    wrongs = _lost(written)
+    wrongs = sending.lost(written.lost)
     if is_script():
         return told(saved, wrongs)
     if wrongs:
@@ -147,13 +147,10 @@ def _save(written: Draft, uploads: Sequence[Upload]) -> Answer:
 def _send(written: Draft, uploads: Sequence[Upload]) -> Answer:
     _check(written, uploads)
     if written.lost:
-        raise Refusal(_lost(written))
+        raise Refusal(sending.lost(written.lost))
     sending.send(written, uploads)
     toast(_("Sent."))
-    known = {each.id for each in folders()}
-    answered = written.answers
-    home = answered.folder_id if answered and answered.folder_id in known else None
-    return _leave(url_for("webmail.folder", folder_id=home or special(Use.INBOX).id))
+    return _leave(written)
 
 
 def _discard(written: Draft, uploads: Sequence[Upload]) -> Answer:
@@ -166,7 +163,7 @@ def _discard(written: Draft, uploads: Sequence[Upload]) -> Answer:
     if moved:
         fields = undo_fields("move", trash, moved.values(), home=str(drafts_folder.id))
         toast(_("The draft is deleted."), undo=("webmail.undo", fields) if fields else None)
-    return _leave(url_for("webmail.home"))
+    return _leave(written)
 
 
 def _kept(written: Draft, uploads: Sequence[Upload]) -> Draft:
@@ -178,7 +175,12 @@ def _kept(written: Draft, uploads: Sequence[Upload]) -> Draft:
     return written
 
 
-def _leave(address: str) -> Answer:
+def _leave(written: Draft) -> Answer:
+    """Go on in the list: the one that what was answered is in, or the Inbox."""
+    answered = written.answers
+    known = {each.id for each in folders()}
+    home = answered.folder_id if answered and answered.folder_id in known else None
+    address = url_for("webmail.folder", folder_id=home or special(Use.INBOX).id)
     return jsonify(leave=address) if is_script() else redirect(address, 303)
 
 
@@ -199,17 +201,6 @@ def _with(written: Draft, field: str, value: str) -> Draft:
     return replace(written, cc=value) if field == "cc" else replace(written, bcc=value)
 
 
-def _lost(written: Draft) -> Wrongs:
-    if not written.lost:
-        return {}
-    text = ngettext(
-        "One attachment is gone: the message it was in was deleted. Attach it again.",
-        "%(num)s attachments are gone: the message they were in was deleted. Attach them again.",
-        written.lost,
-    )
-    return {"attachments": [Wrong(text)]}
-
-
 def _begun() -> Draft:
     to, cc, bcc, subject = (
         " ".join(request.args.get(name, "").split()) for name in ("to", "cc", "bcc", "subject")
@@ -226,11 +217,10 @@ def _answered() -> Answered | None:
 
 def _pictures(source: Source | None) -> dict[str, str]:
     """Return where the pictures of a message are, by content id."""
-    message = drafts.source_message(source)
-    if source is None or message is None:
-        return {}
-    folder_id, uid = source.folder_id, source.uid
-    with opened(message) as octets:
+    with drafts.open_source(source) as octets:
+        if source is None or octets is None:
+            return {}
+        folder_id, uid = source.folder_id, source.uid
         return {
             cid: url_for("webmail.part", folder_id=folder_id, uid=uid, number=number, show=1)
             for cid, part in view(parse(octets), octets).inline.items()

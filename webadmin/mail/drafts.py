@@ -4,18 +4,19 @@ A draft is a whole message, attachments included, so that any client can go on w
 fields of our own say what the form needs besides: the client key, which makes sending happen once,
 and which message it answers. They are not in what is sent.
 
-Owns: nothing. Failure: `LetterError` and `HeaderError` for what can't be written.
+Owns: nothing. Failure: `LetterError` and `HeaderError` for what can't be written; `SourceGone`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from functools import partial
 
 from flask_babel import get_timezone
+from werkzeug.exceptions import NotFound
 
 from appliance.mail import headers
 from appliance.mail.html_text import html_to_text
@@ -27,7 +28,7 @@ from appliance.mail.transfer import decode_chunks, decoded_text
 from appliance.mail.view import MAX_HTML, View, view
 from appliance.runtime.clock import to_datetime
 from appliance.store.errors import FolderNotFound
-from appliance.store.message import Flag, Message, Use
+from appliance.store.message import Flag, Use
 from webadmin.context import house
 from webadmin.mail import rich
 from webadmin.mail.content import number_of, opened
@@ -37,6 +38,10 @@ from webadmin.mail.mailbox import mailbox, owner, special
 KEY_FIELD = "X-Posthouse-Key"
 ANSWERS_FIELD = "X-Posthouse-Answers"
 _CONTENT_ID = re.compile(r"[!-;=?-~]{1,250}")  # what may be written again
+
+
+class SourceGone(Exception):
+    """The message that a letter has its attachments from is there no longer."""
 
 
 def addresses() -> list[str]:
@@ -89,6 +94,7 @@ def save(draft: Draft, uploads: Sequence[Upload] = ()) -> Draft:
     Raises:
         LetterError: it can't be written.
         HeaderError: the same.
+        SourceGone: its attachments are gone.
         OSError: the disk is full; nothing is saved.
     """
     folder = special(Use.DRAFTS)
@@ -126,13 +132,14 @@ def written(
     Raises:
         LetterError: it can't be written.
         HeaderError: the same.
+        SourceGone: its attachments are gone.
     """
-    with ExitStack() as stack:
-        files = [Attachment(each.filename, each.content_type, each.chunks) for each in uploads]
-        message = source_message(draft.source)
-        if message is not None:
-            octets = stack.enter_context(opened(message))
+    files = [Attachment(each.filename, each.content_type, each.chunks) for each in uploads]
+    with open_source(draft.source) as octets:
+        if octets is not None:
             files = [*_carried(draft, octets), *files]
+        elif draft.kept:
+            raise SourceGone
         # A draft can be saved in a mailbox that has no address (any more).
         from_ = draft.from_ or owner().login
         letter = Letter(
@@ -155,21 +162,21 @@ def written(
 
 def attachments(source: Source | None) -> tuple[Kept, ...]:
     """Return the attachments of a message of the mailbox; none when it is gone."""
-    message = source_message(source)
-    if message is None:
-        return ()
-    with opened(message) as octets:
-        return tuple(_kept(part) for part in view(parse(octets), octets).attachments)
+    with open_source(source) as octets:
+        seen = view(parse(octets), octets).attachments if octets is not None else ()
+        return tuple(_kept(part) for part in seen)
 
 
-def source_message(source: Source | None) -> Message | None:
-    """Return a message of the mailbox; None when it, or its folder, is gone."""
-    if source is None:
-        return None
-    try:
-        return mailbox().message(source.folder_id, source.uid)
-    except FolderNotFound:
-        return None
+@contextmanager
+def open_source(source: Source | None) -> Iterator[Buffer | None]:
+    """Give the octets of a message of the mailbox; None when it, or its folder, is gone."""
+    with ExitStack() as stack:
+        octets = None
+        if source is not None:
+            with suppress(FolderNotFound, NotFound):
+                message = mailbox().message(source.folder_id, source.uid)
+                octets = stack.enter_context(opened(message)) if message else None
+        yield octets
 
 
 def _text(seen: View, octets: Buffer) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from appliance.mail.address import Address, AddressError
 from appliance.mail.headers import HeaderError
@@ -23,6 +24,7 @@ from appliance.store.message import Flag, Use
 from webadmin.context import client, house
 from webadmin.mail import drafts
 from webadmin.mail.draft import Draft, Upload
+from webadmin.mail.drafts import SourceGone
 from webadmin.mail.mailbox import mailbox, owner, special
 
 WHOLE = "whole"  # what is wrong with none of the fields
@@ -68,6 +70,8 @@ def save(draft: Draft, uploads: Sequence[Upload]) -> Draft:
         return drafts.save(draft, uploads)
     except (LetterError, HeaderError) as error:
         raise Refusal(_unwritten(draft, error)) from error
+    except SourceGone as error:
+        raise Refusal(lost(len(draft.kept))) from error
 
 
 def send(draft: Draft, uploads: Sequence[Upload]) -> None:
@@ -96,6 +100,8 @@ def send(draft: Draft, uploads: Sequence[Upload]) -> None:
             )
     except (LetterError, HeaderError) as error:
         raise Refusal(_unwritten(draft, error)) from error
+    except SourceGone as error:
+        raise Refusal(lost(len(draft.kept))) from error
     except OutgoingRefused as error:
         raise Refusal(_refused(draft, error)) from error
     content = mailbox().content()
@@ -111,6 +117,18 @@ def send(draft: Draft, uploads: Sequence[Upload]) -> None:
     if draft.uid:
         mailbox().expunge(special(Use.DRAFTS).id, [draft.uid])
     _mark_answered(draft)
+
+
+def lost(count: int) -> dict[str, list[Wrong]]:
+    """Return what is wrong with a letter that had more attachments than are there."""
+    if not count:
+        return {}
+    text = ngettext(
+        "One attachment is gone: the message it was in was deleted. Attach it again.",
+        "%(num)s attachments are gone: the message they were in was deleted. Attach them again.",
+        count,
+    )
+    return {"attachments": [Wrong(text)]}
 
 
 def _mark_answered(draft: Draft) -> None:

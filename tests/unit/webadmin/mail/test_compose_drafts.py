@@ -18,6 +18,8 @@ from tests.support.town import PASSWORD
 from tests.support.webmail import Post, toasts, undo_of
 from tests.support.webtest import Visitor, csrf_of
 from tests.support.writing import Form, Writer, files_of, text_of, types_of
+from webadmin.mail import drafts
+from webadmin.mail.draft import Kept, Source
 
 _TYPED = {
     "to": '"Oakes, Mira" <mira@quay.example>, print@quay,example',
@@ -93,6 +95,13 @@ def test_a_draft_that_is_gone_leads_to_the_drafts(writer: Writer) -> None:
     answer = writer.reader.get("/webmail/compose/999")
     assert answer.location == f"/webmail/{writer.reader.id(Use.DRAFTS)}/"
     assert "gone" in toasts(writer.reader.get(answer.location))[0]
+
+
+def test_two_pages_with_the_same_draft_lose_nothing_of_each_other(writer: Writer) -> None:
+    form = writer.follow(writer.press(writer.begin(), "save", text="both"))
+    writer.press(form, "save", text="one")
+    writer.press(form, "save", text="other")
+    assert {text_of(each) for each in writer.drafts()} == {"one", "other"}
 
 
 def test_the_script_is_told_what_is_saved(writer: Writer) -> None:
@@ -196,6 +205,26 @@ def test_attachments_that_are_gone_are_told_and_never_left_out_silently(writer: 
     assert "One attachment is gone" in Form(answer.text).wrong["attachments"]
     assert writer.sent() == []
     assert text_of(writer.drafts()[0]) == "kept"
+
+
+def test_a_file_that_vanishes_while_it_is_sent_stops_the_letter(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = writer.follow(writer.press(writer.begin(), "attach", ("a.bin", b"a" * 300_000)))
+    known = drafts.attachments
+
+    def deleted_since(source: Source | None) -> tuple[Kept, ...]:
+        found = known(source)
+        for path in writer.house.home.glob("**/content/*/*"):
+            path.unlink()
+        return found
+
+    monkeypatch.setattr(drafts, "attachments", deleted_since)
+    answer = writer.press(form, "send", to="bob@beta.test", text="kept")
+    assert answer.status_code == 400
+    assert "One attachment is gone" in Form(answer.text).wrong["attachments"]
+    assert Form(answer.text)["text"] == "kept"
+    assert writer.sent() == []
 
 
 def test_a_letter_without_limit_takes_any_file(

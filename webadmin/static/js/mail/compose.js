@@ -24,6 +24,7 @@ const saver = new Saver(form, {
       history.replaceState(null, "", answer.here);
       text.quotedAt(answer.quote);
       files.show(answer.files);
+      page.querySelector('[data-wrongs="whole"]').replaceChildren();
       measure();
       say(fill(words.saved, answer.saved), "check");
     },
@@ -128,6 +129,10 @@ form.addEventListener("submit", async (event) => {
     return;
   }
   isLeaving = true;
+  if (action === "discard" && saver.isSaved && !form.elements.draft.value) {
+    location.assign(page.querySelector("[data-close]").href); // nothing was written
+    return;
+  }
   button.setAttribute("aria-busy", "true");
   try {
     const { leave } = await saver.post(action);

@@ -5,7 +5,7 @@ import DOMPurify from "../../vendor/purify.mjs";
 import Squire from "../../vendor/squire.mjs";
 import { toast } from "../toasts.js";
 import { asMarkup, asText } from "./plain.js";
-import { fitFrames } from "./frame.js";
+import { quotation } from "./quotation.js";
 
 const TAGS = ["a", "b", "blockquote", "br", "code", "div", "em", "h1", "h2", "h3", "hr", "i", "li", "ol", "p", "pre", "s", "span", "strong", "sub", "sup", "table", "tbody", "td", "th", "thead", "tr", "u", "ul"];
 const PURIFY = { ALLOWED_TAGS: TAGS, ALLOWED_ATTR: ["href", "dir"], ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i, RETURN_DOM_FRAGMENT: true, FORCE_BODY: true };
@@ -164,67 +164,6 @@ export function editor(page, { words, changed, attach }) {
     },
     /** Say where the quotation is as a document. */
     quotedAt: quote.at,
-  };
-}
-
-/** The quotation below a rich text: shown in a frame, taken into the text, or left out. */
-function quotation(page, { taken, changed, words }) {
-  const place = page.querySelector("[data-quote]");
-  const frame = place.querySelector("iframe");
-  const carried = page.querySelector("[data-quote-html]");
-  const text = page.querySelector("[data-quote-text]");
-  let isShown = true;
-
-  function show(rich = isShown) {
-    isShown = rich;
-    place.hidden = !rich || !carried.value;
-    load();
-  }
-
-  function load() {
-    if (place.hidden || !place.open || frame.src || !frame.dataset.src) return;
-    frame.src = frame.dataset.src;
-    fitFrames(place);
-  }
-
-  function without(said, after) {
-    const before = carried.value;
-    const undo = after?.(before);
-    carried.value = "";
-    show();
-    changed();
-    toast(said, {
-      undo: () => {
-        undo?.();
-        carried.value = before;
-        show();
-        changed();
-      },
-    });
-  }
-
-  place.addEventListener("toggle", load);
-  place.querySelector("[data-quote-edit]").addEventListener("click", () => without(words.quoteIn, taken));
-  place.querySelector("[data-quote-drop]").addEventListener("click", () => {
-    without(words.quoteOut);
-    page.querySelector("[data-rich-text]").focus();
-  });
-
-  return {
-    show,
-    at(address) {
-      if (address) frame.dataset.src = address;
-    },
-    get html() {
-      return carried.value;
-    },
-    set html(markup) {
-      carried.value = markup;
-      show();
-    },
-    get text() {
-      return carried.value ? text.value : "";
-    },
   };
 }
 

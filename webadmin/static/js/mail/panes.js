@@ -70,7 +70,7 @@ export function watchPanes(mail) {
     cameFromList = false;
     load(there.pathname + there.search, isSameFolder && there.search === sorting ? "#reader" : "#list");
   });
-  on("click", "#list a.open[hx-get]", () => { cameFromList = mail.dataset.view === "list"; });
+  on("click", "#list a.open[hx-get]", () => { cameFromList = !openUid(); });
   on("click", "#reader-bar [data-back]", (event) => {
     event.preventDefault();
     showList();
