@@ -595,15 +595,15 @@ def test_files_are_dropped_anywhere_and_show_how_far_they_are(
     )
     expect(page.get_by_text("Let go to attach")).to_be_visible()
     screenshot(page, "write-dropping")
-    page.evaluate(
-        """() => {
-          document.getElementById("rich").dispatchEvent(new DragEvent("drop", window.how));
-        }"""
-    )
+    with page.expect_request("**/webmail/compose"):
+        page.evaluate(
+            """() => {
+              document.getElementById("rich").dispatchEvent(new DragEvent("drop", window.how));
+            }"""
+        )
     expect(page.get_by_text("Let go to attach")).to_be_hidden()
     expect(page.get_by_role("progressbar", name="dropped.txt")).to_be_visible()
     expect(page.get_by_text(re.compile(r"of 3 MB"))).to_be_visible()
-    until(lambda: held, "the upload is under way")
     screenshot(page, "write-uploading")
     held[0].continue_()
     page.unroute("**/webmail/compose")
@@ -622,7 +622,9 @@ def test_an_upload_can_be_given_up(writing: Page, desk: Desk) -> None:
     expect(page.locator("#file")).to_be_focused()
     page.unroute("**/webmail/compose")
     rich(page).fill("without a film")
+    expect(page.get_by_text("Draft saved")).to_be_visible()
     assert files_of(desk.draft_with("without a film")) == {}
+    assert len(desk.kept(Use.DRAFTS)) == 1  # also when the server had taken it already
 
 
 def test_too_large_a_file_is_refused_in_words_before_it_travels(

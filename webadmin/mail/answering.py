@@ -19,7 +19,7 @@ from appliance.store.message import Message
 from webadmin.formats import moment
 from webadmin.mail import drafts, rich
 from webadmin.mail.content import message_or_404, opened
-from webadmin.mail.draft import Answered, Draft, Source, new_key
+from webadmin.mail.draft import Answered, Draft, Source, new_key, new_page
 
 _KINDS = {"reply": Kind.REPLY, "replyall": Kind.REPLY_ALL, "forward": Kind.FORWARD}
 
@@ -45,6 +45,7 @@ def begin(answered: Answered) -> Draft:
     is_rich = seen.html is not None
     return Draft(
         key=new_key(),
+        page=new_page(),
         from_=next((address for address in own if address.casefold() in named), ""),
         to=", ".join(made.to),
         cc=", ".join(made.cc),

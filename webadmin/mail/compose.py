@@ -26,7 +26,7 @@ from webadmin.mail import answering, drafts, rich, sending, writing
 from webadmin.mail.actions import undo_fields
 from webadmin.mail.compose_page import Answer, is_script, page, told, wrong
 from webadmin.mail.content import number_of
-from webadmin.mail.draft import KINDS, Answered, Draft, Source, Upload, new_key
+from webadmin.mail.draft import KINDS, Answered, Draft, Source, Upload, new_key, new_page
 from webadmin.mail.mailbox import folders, mailbox, special
 from webadmin.mail.reading import framed
 from webadmin.mail.sending import WHOLE, Refusal, Wrong
@@ -103,9 +103,6 @@ def _do(do: str, written: Draft, uploads: Sequence[Upload]) -> Answer:
             return _send(written, uploads)
         case "discard":
             return _discard(written, uploads)
-        case "drop":
-            kept = tuple(each for each in written.kept if each.number != what)
-            return _save(replace(written, kept=kept), uploads)
         case "fix":
             return _save(_fixed(written, what), uploads)
         case _:
@@ -205,7 +202,7 @@ def _begun() -> Draft:
     to, cc, bcc, subject = (
         " ".join(request.args.get(name, "").split()) for name in ("to", "cc", "bcc", "subject")
     )
-    return Draft(key=new_key(), to=to, cc=cc, bcc=bcc, subject=subject)
+    return Draft(key=new_key(), page=new_page(), to=to, cc=cc, bcc=bcc, subject=subject)
 
 
 def _answered() -> Answered | None:

@@ -20,6 +20,7 @@ from webadmin.mail.rich import joined
 
 KINDS = ("reply", "replyall", "forward")
 _KEY = re.compile(r"[0-9a-f]{32}")
+_PAGE = re.compile(r"[0-9a-f]{16}")
 _ANSWERED = re.compile(rf"(\d{{1,18}})\.(\d{{1,18}})\.({'|'.join(KINDS)})", re.ASCII)
 _PLACE = re.compile(r"(\d{1,18})\.(\d{1,18})", re.ASCII)
 _CHUNK = 57 * 1024  # a whole number of base64 lines
@@ -91,6 +92,10 @@ class Kept:
     content_type: str
     size: int
 
+    def __str__(self) -> str:
+        """Return what the form says of it."""
+        return f"{self.number} {self.size} {self.filename}"
+
 
 @dataclass(frozen=True, slots=True)
 class Upload:
@@ -121,6 +126,7 @@ class Draft:
 
     Attributes:
         key: the client key of this letter.
+        page: the page it is written on: what that page saved before is replaced, and nothing else.
         from_: the address it is sent from; empty when the mailbox has none.
         to: as typed.
         cc: as typed.
@@ -141,6 +147,7 @@ class Draft:
     """
 
     key: str
+    page: str
     from_: str = ""
     to: str = ""
     cc: str = ""
@@ -158,6 +165,11 @@ class Draft:
     kept: tuple[Kept, ...] = ()
     lost: int = 0
     uid: int = 0
+
+    @property
+    def name(self) -> str:
+        """What its message id begins with while it is a draft."""
+        return f"{self.key}-{self.page}"
 
     @property
     def whole_html(self) -> str:
@@ -206,6 +218,16 @@ def new_key() -> str:
     return secrets.token_hex(16)
 
 
+def new_page() -> str:
+    """Return the name of a new page."""
+    return secrets.token_hex(8)
+
+
 def key(text: str) -> str:
     """Return a key that came back; a new one in place of what is none."""
     return text if _KEY.fullmatch(text) else new_key()
+
+
+def page(text: str) -> str:
+    """Return the name of a page that came back; a new one in place of what is none."""
+    return text if _PAGE.fullmatch(text) else new_page()

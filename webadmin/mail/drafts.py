@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -32,7 +33,7 @@ from appliance.store.message import Flag, Use
 from webadmin.context import house
 from webadmin.mail import rich
 from webadmin.mail.content import number_of, opened
-from webadmin.mail.draft import Answered, Draft, Kept, Source, Upload, key
+from webadmin.mail.draft import Answered, Draft, Kept, Source, Upload, key, new_page
 from webadmin.mail.mailbox import mailbox, owner, special
 
 KEY_FIELD = "X-Posthouse-Key"
@@ -69,6 +70,7 @@ def open_draft(uid: int) -> Draft | None:
         found = headers.addresses(known.get("from", ""))
         return Draft(
             key=key(known.get(KEY_FIELD.lower(), "")),
+            page=new_page(),
             from_=found[0][1] if found else "",
             to=known.get("to", ""),
             cc=known.get("cc", ""),
@@ -88,6 +90,23 @@ def open_draft(uid: int) -> Draft | None:
         )
 
 
+def current(draft: Draft) -> int:
+    """Return the uid that a draft has now; 0 when it is not saved.
+
+    Its page may know an older one, or none: an answer to it was lost on the way.
+    """
+    folder = special(Use.DRAFTS)
+    if draft.uid and draft.uid in dict(mailbox().marks(folder.id, after_uid=draft.uid - 1, most=1)):
+        return draft.uid
+    found, after = 0, 0
+    while piece := mailbox().every(folder.id, after_uid=after):
+        for each in piece:
+            if each.summary.message_id.startswith(f"<{draft.name}@"):
+                found = each.uid
+        after = piece[-1].uid
+    return found
+
+
 def save(draft: Draft, uploads: Sequence[Upload] = ()) -> Draft:
     """Save a draft, in place of the version before; returns it as it now is.
 
@@ -103,7 +122,7 @@ def save(draft: Draft, uploads: Sequence[Upload] = ()) -> Draft:
         content.write(headers.header(KEY_FIELD, draft.key))
         if draft.answers:
             content.write(headers.header(ANSWERS_FIELD, str(draft.answers)))
-        with written(draft, uploads, with_bcc=True, at=now(), name=draft.key) as chunks:
+        with written(draft, uploads, with_bcc=True, at=now(), name=draft.name) as chunks:
             for chunk in chunks:
                 content.write(chunk)
     except BaseException:
@@ -113,7 +132,7 @@ def save(draft: Draft, uploads: Sequence[Upload] = ()) -> Draft:
     uid = mailbox().append(folder.id, content, flags=flags, replaces=draft.uid or None)
     saved = open_draft(uid)
     assert saved is not None
-    return saved
+    return replace(saved, page=draft.page)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ Owns: nothing. Never: drop what was typed because something else is wrong.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from flask import request
@@ -14,9 +14,11 @@ from flask import request
 from appliance.mail.html import MAX_HTML
 from appliance.mail.priority import Priority
 from appliance.settings import smtp
+from appliance.store.message import Use
 from webadmin.context import house
 from webadmin.mail import drafts, rich
-from webadmin.mail.draft import Answered, Draft, Source, Upload, key
+from webadmin.mail.draft import Answered, Draft, Kept, Source, Upload, key, page
+from webadmin.mail.mailbox import special
 from webadmin.uploads import Held
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
@@ -30,6 +32,7 @@ def typed() -> Draft:
     is_rich = form.get("format") == "html"
     return Draft(
         key=key(form.get("key", "")),
+        page=page(form.get("page", "")),
         from_=form.get("from", ""),
         to=form.get("to", ""),
         cc=form.get("cc", ""),
@@ -49,12 +52,32 @@ def typed() -> Draft:
 
 
 def read() -> Draft:
-    """Return what the form of the request holds, with the attachments that are to stay."""
+    """Return what the form of the request holds, with the attachments that are to stay.
+
+    Its page may not know where the draft is by now, see `drafts.current`.
+    """
     found = typed()
-    wanted = set(request.form.getlist("kept"))
-    there = drafts.attachments(found.source) if wanted else ()
-    kept = tuple(each for each in there if each.number in wanted)
-    return replace(found, kept=kept, lost=len(wanted) - len(kept))
+    uid, folder_id = drafts.current(found), special(Use.DRAFTS).id
+    source = found.source
+    if source and source.folder_id == folder_id and uid:
+        source = Source(folder_id, uid)
+    dropped = request.form.get("do", "").removeprefix("drop-")
+    wanted = [text for text in request.form.getlist("kept") if text.partition(" ")[0] != dropped]
+    there = drafts.attachments(source) if wanted else ()
+    kept = tuple(_found(wanted, there, is_known=source == found.source))
+    return replace(found, uid=uid, source=source, kept=kept, lost=len(wanted) - len(kept))
+
+
+def _found(wanted: Sequence[str], there: Sequence[Kept], *, is_known: bool) -> Iterator[Kept]:
+    """Yield the attachments that a form names: by number, or, of another source, by the rest."""
+    left = list(there)
+    for text in wanted:
+        number, _, rest = text.partition(" ")
+        for each in left:
+            if each.number == number if is_known else str(each).partition(" ")[2] == rest:
+                left.remove(each)
+                yield each
+                break
 
 
 def is_too_long() -> bool:

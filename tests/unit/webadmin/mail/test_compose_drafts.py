@@ -98,10 +98,28 @@ def test_a_draft_that_is_gone_leads_to_the_drafts(writer: Writer) -> None:
 
 
 def test_two_pages_with_the_same_draft_lose_nothing_of_each_other(writer: Writer) -> None:
-    form = writer.follow(writer.press(writer.begin(), "save", text="both"))
-    writer.press(form, "save", text="one")
-    writer.press(form, "save", text="other")
+    one = writer.follow(writer.press(writer.begin(), "save", text="both"))
+    other = writer.begin(f"/webmail/compose/{one['draft']}")
+    writer.press(one, "save", text="one")
+    writer.press(other, "save", text="other")
     assert {text_of(each) for each in writer.drafts()} == {"one", "other"}
+
+
+def test_a_page_that_never_heard_that_it_was_saved_makes_no_second_draft(writer: Writer) -> None:
+    form = writer.begin()
+    writer.press(form, "attach", ("a.txt", b"a"), ("b.txt", b"b"))  # the answer is lost
+    writer.press(form, "save", text="more")
+    [draft] = writer.drafts()
+    assert (text_of(draft), files_of(draft)) == ("more", {})
+    form = writer.follow(writer.press(form, "attach", ("a.txt", b"a"), ("b.txt", b"b")))
+    writer.press(form, "drop-2")  # and the answer to this one
+    form.fields.setlist("kept", form.fields.getlist("kept")[1:])
+    writer.press(form, "save", text="even more")
+    [draft] = writer.drafts()
+    assert (text_of(draft), files_of(draft)) == ("even more", {"b.txt": b"b"})
+    writer.press(form, "send", to="bob@beta.test")
+    assert files_of(writer.sent()[0][0]) == {"b.txt": b"b"}
+    assert writer.drafts() == []
 
 
 def test_the_script_is_told_what_is_saved(writer: Writer) -> None:
