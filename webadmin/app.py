@@ -24,7 +24,6 @@ from webadmin.rooms import PLACES, giving_back, is_by_itself, is_open, place
 from webadmin.server import blueprint as console
 from webadmin.toasts import ToastCookie, waiting
 
-SESSION_COOKIE = "posthouse"
 _ROOMS = (webmail, webadmin, console)
 _KIB = 1024
 _MAX_TEXTS = 8 << 20  # octets of a form's fields together, files apart: a long quotation, many uids
@@ -77,7 +76,7 @@ def _enter() -> BaseResponse | None:
     if here is None:
         uploads.limit(most, is_known=False)
         return None
-    token = request.cookies.get(SESSION_COOKIE, "")
+    token = request.cookies.get(account.SESSION_COOKIE, "")
     found = parts().sessions.find(token, here.room, is_use=not is_by_itself()) if token else None
     g.session, g.session_token = found, token if found else ""
     uploads.limit(most, is_known=found is not None)

@@ -97,17 +97,6 @@ class Letter:
         found = (address for field, typed in fields for _, address in _checked(field, typed))
         return tuple({address.key: address for address in found}.values())
 
-    @property
-    def needs_utf8(self) -> bool:
-        """Whether it can only travel by servers that know SMTPUTF8 (RFC 6531).
-
-        Raises:
-            LetterError: An address in it is none.
-        """
-        fields = (("from", (mailbox(*self.from_),)), ("reply_to", self.reply_to))
-        named = [address for field, typed in fields for _, address in _checked(field, typed)]
-        return not all(address.is_ascii for address in (*named, *self.recipients()))
-
 
 def write_letter(letter: Letter, *, with_bcc: bool) -> Iterator[bytes]:
     """Write a letter piece by piece, all of it ASCII in lines ended by CRLF.

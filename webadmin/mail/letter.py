@@ -24,7 +24,7 @@ from webadmin.mail.content import number_of
 from webadmin.mail.reports import REPORTS, Report, report
 
 MAX_TEXT = 512 * 1024  # octets of plain text that are shown; the rest can be saved
-_PICTURES = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp"))
+PICTURES = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp"))
 _ICONS = {
     "image": "image",
     "text": "draft",
@@ -241,7 +241,7 @@ def _file(part: Part) -> File:
         name=part.filename,
         icon=_ICONS.get(part.type) or _ICONS.get(main) or "clip",
         size=part.size,
-        is_picture=part.type in _PICTURES,
+        is_picture=part.type in PICTURES,
         is_text=part.type == "text/plain",
         is_message=part.type == "message/rfc822" and bool(part.children),
     )

@@ -21,10 +21,10 @@ from appliance.mail.transfer import decode_chunks
 from appliance.mail.view import view
 from appliance.store.message import Message
 from webadmin.mail.content import message_or_404, opened, part_or_404
+from webadmin.mail.letter import PICTURES
 
 _POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'"
-_PICTURES = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp"))
-_SAFE = _PICTURES | {
+_SAFE = PICTURES | {
     "application/pdf",
     "application/zip",
     "application/gzip",
@@ -49,7 +49,7 @@ def part(folder_id: int, uid: int, number: str) -> Response:
     with opened(found) as octets:
         wanted = part_or_404(mime.parse(octets), number)
     response = Response(_decoded(found, wanted))
-    shows = "show" in request.args and (wanted.type in _PICTURES or wanted.type == "text/plain")
+    shows = "show" in request.args and (wanted.type in PICTURES or wanted.type == "text/plain")
     response.content_type = _content_type(wanted)
     kind = "inline" if shows else "attachment"
     response.headers.set("Content-Disposition", kind, **_name(wanted.filename or "part"))
