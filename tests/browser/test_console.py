@@ -10,10 +10,12 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from appliance.operations.messages import SendMessage
+from appliance.operations.operators import CreateOperator, DeleteOperator
+from appliance.operations.postoffices import DeletePostOffice
 from appliance.operations.queue import ListQueue, ShowQueued
 from appliance.operations.settings import ChangeSetting, GetSetting
 from tests.browser.conftest import Complaints, NewPage, SignIn
-from tests.support.serving import Server
+from tests.support.serving import Box, Server
 from tests.support.waiting import until
 
 _numbers = count(1)
@@ -107,6 +109,33 @@ def test_pages_hold_to_the_rules(
     for width in (390, 800, 1280):
         console.set_viewport_size({"width": width, "height": 900})
         assert console.evaluate(_CUT_TABLES) == [], f"at {width}"
+
+
+def test_the_tables_hold_the_longest_names(page: Page, server: Server, sign_in: SignIn) -> None:
+    operator, name, password = "o" * 64, f"{next(_numbers):x<64}", "carried by hand 9"
+    server.secrets.add(password)
+    server.perform(CreateOperator(operator=operator, password=password))
+    try:
+        sign_in(page, "console", Box(login=operator, address="", password=password))
+        page.goto("/console/new-postoffice")
+        page.get_by_label("Name").fill(name)
+        page.get_by_label("Password of ADMIN", exact=True).fill(password)
+        page.get_by_role("button", name="Create post office").click()
+        for path, longest in (
+            ("/console/changes", operator),
+            ("/console/changes/audit", operator),
+            ("/console/operators", operator),
+            ("/console/postoffices", name),
+            (f"/console/postoffices/{name}/mailboxes", f"ADMIN@{name}"),
+        ):
+            page.goto(path)
+            expect(page.get_by_role("table").filter(has_text=longest)).to_be_attached()
+            for width in (390, 768, 800, 1000, 1280):
+                page.set_viewport_size({"width": width, "height": 900})
+                assert page.evaluate(_CUT_TABLES) == [], f"{path} at {width}"
+    finally:
+        server.perform(DeletePostOffice(postoffice=name))
+        server.perform(DeleteOperator(operator=operator))
 
 
 def test_the_first_page_leads_to_what_is_behind_each_number(
