@@ -74,7 +74,8 @@ def _expected(error: Exception) -> str | None:
     from appliance.operations.operation import OperationError
     from appliance.runtime.supervisor import StartFailed
     from appliance.settings.setting import SettingsError
+    from appliance.upkeep.units import UnitError
 
     known = (OperationError, DatabaseError, HomeError, SealError, SettingsError)
-    daemons = (ListenError, StartFailed)
+    daemons = (ListenError, StartFailed, UnitError)
     return str(error) if isinstance(error, known + daemons) else None

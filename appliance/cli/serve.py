@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from appliance.cli.actor import identify
 from appliance.cli.command import Verb
-from appliance.operations.house import House, read_config
+from appliance.cli.session import Session
+from appliance.operations.house import House
 from appliance.settings.kinds import with_port
 from appliance.upkeep import demo as demonstration
 from appliance.upkeep.serve import addresses, ports, service_of, take
@@ -23,12 +21,10 @@ from appliance.upkeep.serve import serve as serve_all
     metavar="N",
     help="Listen at N plus the well-known ports: N+25, N+587, N+465, N+110, N+995, N+80, N+8080.",
 )
-@click.pass_context
-def serve(context: click.Context, *, demo: bool, port_base: int | None) -> None:
+@click.pass_obj
+def serve(session: Session, *, demo: bool, port_base: int | None) -> None:
     """Run all services until Ctrl-C."""
-    home: Path | None = context.find_root().params.get("home")
-    identify(home or read_config(None).home)  # root becomes the home's owner
-    config = read_config(home)
+    config, _ = session.enter()
     house = House(config)
     lock = take(house.home)
     accounts = demonstration.furnish(house) if demo else []

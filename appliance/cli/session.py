@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 from appliance.cli.failure import Failed
 
 if TYPE_CHECKING:  # a verb that asks nothing of the house starts without the databases' code
-    from appliance.operations.house import House
+    from appliance.operations.house import Config, House
     from appliance.operations.operation import Action, Call, Change, Question
+    from appliance.rules.access import Actor
 
 R = TypeVar("R")
 
@@ -25,19 +26,29 @@ class Session:
         """Take the home given on the command line, if any."""
         self._home = None if home is None else home.absolute()
 
+    @property
+    def home(self) -> Path | None:
+        """The home given on the command line, if any."""
+        return self._home
+
     @cached_property
     def _opened(self) -> tuple[House, Call]:
-        from appliance.cli.actor import identify
-        from appliance.operations.house import House, read_config
+        from appliance.operations.house import House
         from appliance.operations.operation import Call
+
+        config, actor = self.enter()
+        return House(config), Call(actor, "cli")
+
+    def enter(self) -> tuple[Config, Actor]:
+        """Become somebody who may use the home; returns its configuration, and who that is."""
+        from appliance.cli.actor import identify
+        from appliance.operations.house import read_config
 
         if self._home is None:
             config = read_config(None)
-            actor = identify(config.home)
-        else:  # the home's own posthouse.toml is read as its owner
-            actor = identify(self._home)
-            config = read_config(self._home)
-        return House(config), Call(actor, "cli")
+            return config, identify(config.home)
+        actor = identify(self._home)  # the home's own posthouse.toml is read as its owner
+        return read_config(self._home), actor
 
     def perform(self, operation: Change[R] | Action[R]) -> R:
         """Carry out a change."""

@@ -15,7 +15,7 @@ from appliance.net.certificates import Certificates
 from appliance.net.listeners import Door, Listener
 from appliance.operations.house import House
 from appliance.rules.recipients import is_in
-from appliance.runtime import metrics
+from appliance.runtime import manager, metrics
 from appliance.runtime.logs import Logs
 from appliance.settings import limits, tls
 from appliance.settings.setting import Setting
@@ -114,6 +114,7 @@ class Front(Generic[V]):
         while not stop.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _TICK_S)
+            manager.beat(f"connections: {len(self.open)}")
             self._house.live.refresh()
             self._follow_certificate(self._house.settings)
             oldest = self.now() - self._house.settings[self._idle_timeout]

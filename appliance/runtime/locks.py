@@ -13,17 +13,19 @@ from pathlib import Path
 
 
 class ProcessLock:
-    """An exclusive lock, gone with the process that holds it."""
+    """A lock that is gone with the process that holds it."""
 
     def __init__(self, path: Path) -> None:
         """Name the lock's file."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
 
-    def try_acquire(self) -> bool:
-        """Take the lock if nobody has it."""
+    def try_acquire(self, *, shared: bool = False) -> bool:
+        """Take the lock if nobody has it; shared, if nobody has it alone."""
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(
+                self._descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB
+            )
         except BlockingIOError:
             return False
         self._sign()

@@ -20,8 +20,9 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
 from appliance.net.listeners import Listener, plain_address
-from appliance.operations.house import House
+from appliance.operations.house import Config, House
 from appliance.rules.recipients import is_in
+from appliance.runtime import manager
 from appliance.runtime.logs import Logs
 from appliance.settings import web
 from appliance.settings.setting import Setting
@@ -68,29 +69,44 @@ def wsgi_services() -> tuple[WsgiService, ...]:
 
 def run(
     service: WsgiService,
-    house: House,
+    config: Config,
     listeners: Sequence[Listener],
     enter: Callable[[], tuple[House, Logs]],
     ready: Callable[[], None],
 ) -> None:
-    """Answer requests until SIGTERM.
+    """Answer requests until SIGTERM; SIGHUP exchanges the workers, one after the other.
 
     Args:
         service: what.
-        house: whose settings say how; it is closed before workers are forked.
+        config: of the home whose settings say how.
         listeners: where; they are gunicorn's from now on.
         enter: opens house and logs in a worker.
         ready: called by each worker that answers.
     """
-    settings = house.settings
-    options = {
+    fixed = {
         "bind": [f"fd://{each.socket.detach()}" for each in listeners],
-        "workers": 1 if service.workers is None else settings[service.workers],
-        "threads": settings[service.threads],
         "post_worker_init": lambda _worker: ready(),
     }
-    house.close()
-    Arbiter(_Application(service, enter, options)).run()
+    _Arbiter(_Application(service, config, enter, fixed)).run()
+
+
+class _Arbiter(Arbiter):  # type: ignore[misc] # gunicorn ships no types
+    """gunicorn's parent of the workers, which also tells the service manager how it does."""
+
+    def murder_workers(self) -> None:
+        """End hung workers; called once a second."""
+        manager.beat()
+        super().murder_workers()
+
+    def handle_hup(self) -> None:
+        """Exchange the workers for some with the settings of now."""
+        super().handle_hup()
+        manager.told_of_reload()
+
+    def handle_term(self) -> None:
+        """Stop, letting requests under way end."""
+        manager.tell("STOPPING=1")
+        super().handle_term()
 
 
 class _Application(BaseApplication):  # type: ignore[misc] # gunicorn ships no types
@@ -99,17 +115,24 @@ class _Application(BaseApplication):  # type: ignore[misc] # gunicorn ships no t
     def __init__(
         self,
         service: WsgiService,
+        config: Config,
         enter: Callable[[], tuple[House, Logs]],
         options: dict[str, Any],
     ) -> None:
         self._service = service
+        self._config = config
         self._enter = enter
         self._options = options
         super().__init__()
 
     def load_config(self) -> None:
-        """Set what differs from gunicorn's own defaults."""
+        """Set what differs from gunicorn's own defaults; at a reload once more."""
+        house = House(self._config)
+        service, settings = self._service, house.settings
+        house.close()  # before workers are forked
         fixed = {
+            "workers": 1 if service.workers is None else settings[service.workers],
+            "threads": settings[service.threads],
             "worker_class": "gthread",
             "keepalive": _IDLE_S,
             "timeout": 120,
@@ -118,7 +141,7 @@ class _Application(BaseApplication):  # type: ignore[misc] # gunicorn ships no t
             "forwarded_allow_ips": "",  # see `Forwarded`
             "loglevel": "warning",
             "accesslog": None,
-            "proc_name": f"posthouse-{self._service.name}",
+            "proc_name": f"posthouse-{service.name}",
         }
         for name, value in (fixed | self._options).items():
             self.cfg.set(name, value)

@@ -29,7 +29,7 @@ from appliance.queue.desk import Desk
 from appliance.queue.entry import Claimed, Connector, Finished, Mark, Routed, State
 from appliance.queue.journey import Accepted
 from appliance.rules.routing import NotNow, Nowhere, ToMailbox, ToRemote
-from appliance.runtime import metrics, steps
+from appliance.runtime import manager, metrics, steps
 from appliance.runtime.doorbell import Doorbell
 from appliance.runtime.logs import Exchange, Logs
 
@@ -132,14 +132,19 @@ class MtaAgent:
             way = route(self._house, each.recipient.address, hops=each.summary.received_count)
             match way:
                 case ToMailbox(target, reason):
+                    self._tell(each, reason)
                     local.append((each, target, reason))
                 case ToRemote(domain, reason):
+                    self._tell(each, reason)
                     marks.append(Routed(each, Connector.SMTP, domain))
                     events.append(self._event(each, Kind.ROUTED, "SMTP", reason))
                     self._log(each, "ROUTE", f"[SMTP:{each.recipient.address}]", "routed to SMTP")
                 case Nowhere(reason) | NotNow(reason):
                     failures.append(Failure(each, reason))
+        started = time.perf_counter()
         done = deliver(self._house, [(each, target) for each, target, _ in local])
+        if local and self._logs.is_verbose:
+            self._logs.detail(f"copies delivered or deferred: {len(local)}", started=started)
         steps.reach("mta.delivered")
         reasons = {id(each): reason for each, _, reason in local}
         marks.extend(
@@ -216,6 +221,12 @@ class MtaAgent:
             reason=because(reason),
         )
 
+    def _tell(self, each: Claimed, reason: Reason) -> None:
+        """Write down where a recipient goes, while somebody wants to know."""
+        if self._logs.is_verbose:
+            text = f"{each.recipient.address}: {reason.text}"
+            self._logs.detail(text, message_id=each.entry_id, reason=reason.to_dict())
+
     def _log(self, each: Claimed, command: str, details: str, response: str) -> None:
         self._logs.exchange(
             Exchange(
@@ -241,13 +252,16 @@ def run(house: House, logs: Logs, bell: Doorbell, ready: Callable[[], None]) -> 
     def stop(*_: object) -> None:
         nonlocal stopping
         stopping = True
+        manager.tell("STOPPING=1")
         bell.wake()
 
     signal.signal(signal.SIGTERM, stop)
+    manager.answer_reload()
     agent = MtaAgent(house, logs)
     ready()
     refreshed = time.monotonic()
     while not stopping:
+        manager.beat()
         try:
             if time.monotonic() - refreshed > _POLL_S / 2:
                 house.live.refresh()

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from appliance.connectors.returns import Failure
+from appliance.connectors.smtp_out.answers import TellingResolver
 from appliance.connectors.smtp_out.courier import Courier
 from appliance.connectors.smtp_out.lanes import Lane, Lanes
 from appliance.connectors.smtp_out.route import Router
@@ -23,7 +24,7 @@ from appliance.database.errors import DatabaseError
 from appliance.net.resolver import DnsResolver, Resolver
 from appliance.operations.house import House
 from appliance.queue.entry import Claimed, Connector
-from appliance.runtime import metrics
+from appliance.runtime import manager, metrics
 from appliance.runtime.doorbell import Doorbell
 from appliance.runtime.logs import Logs
 from appliance.settings import smarthost, smtp
@@ -46,7 +47,7 @@ async def run(
         stop: set to end; messages under way are finished if that takes no longer than seconds.
         ready: called when mail is being sent.
     """
-    resolver = DnsResolver(partial(_dns_servers, house))
+    resolver = TellingResolver(DnsResolver(partial(_dns_servers, house)), logs)
     sender = Sender(house, logs, resolver=resolver, stop=stop)
     await sender.run(bell, ready)
     logs.close()
@@ -85,6 +86,7 @@ class Sender:
         try:
             while not self._stop.is_set():
                 self._wake.clear()
+                manager.beat(f"connections: {self._lanes.workers}")
                 try:
                     self._house.live.refresh()
                     await self._fill()

@@ -1,0 +1,155 @@
+"""Services as units of systemd: one a process, with sockets that systemd keeps open.
+
+A socket outlives the service's restart, so that no client is refused meanwhile.
+
+Standards: systemd.socket(5). Owns: the drop-ins `posthouse-*.socket.d/listen.conf`.
+Failure: `HomeError`, `ListenError`; `UnitError` when systemd can't be told.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from appliance.net.listeners import Listener, listen
+from appliance.operations.house import Config, House
+from appliance.runtime import manager
+from appliance.settings.kinds import with_port
+from appliance.settings.snapshot import Snapshot
+from appliance.upkeep.serve import TLS, addresses, ports, service_of, take
+from appliance.upkeep.services import bodies
+
+UNITS = Path("/etc/systemd/system")
+_DROP_IN = "listen.conf"
+_SYSTEMCTL = "/usr/bin/systemctl"
+_HEAD = "# Written by `posthouse service apply` from the settings; do not edit.\n"
+
+
+class UnitError(Exception):
+    """systemd could not be told; the text says what it answered."""
+
+
+def run(name: str, config: Config, complain: Callable[[str], None]) -> None:
+    """Run one service in this process until SIGTERM.
+
+    Its sockets are those that systemd handed over; without any it opens them itself, as the
+    settings say.
+
+    Args:
+        name: the service, one of `bodies`.
+        config: the home's.
+        complain: takes a sentence about what is not as it was set.
+
+    Raises:
+        HomeError: the home can't be used, or `serve` runs on it.
+        ListenError: a port can't be listened on.
+    """
+    handed = manager.adopt()
+    house = House(config)
+    lock = take(house.home, shared=True)
+    if handed:
+        own = [_listener(at, each) for at, each in handed]
+    else:
+        where, notes = addresses(house.settings)
+        for note in notes if name in where else ():
+            complain(note)
+        own = [
+            each
+            for listener, port in ports(house.settings, None).items()
+            if service_of(listener) == name
+            for each in listen(listener, where[name], port, tls=listener in TLS)
+        ]
+    house.close()
+    bodies()[name](config, own, lambda: manager.tell("READY=1"))
+    lock.release()
+
+
+def _listener(name: str, handed: socket.socket) -> Listener:
+    port: int = handed.getsockname()[1]
+    return Listener(name, handed, port, name in TLS)
+
+
+def streams(settings: Snapshot) -> dict[str, tuple[str, ...]]:
+    """Return where each socket unit listens, as `ListenStream=` takes it, by listener's name."""
+    where, _ = addresses(settings)
+    return {
+        listener: tuple(with_port(address, port) for address in where[service_of(listener)])
+        for listener, port in ports(settings, None).items()
+    }
+
+
+def apply(wanted: Mapping[str, Sequence[str]], *, dry_run: bool = False) -> list[str]:
+    """Have systemd listen where the settings say; only what differs is touched.
+
+    A service whose socket changes is stopped for that moment; the others go on.
+
+    Args:
+        wanted: see `streams`.
+        dry_run: only say what would change.
+
+    Returns:
+        The socket units that changed.
+
+    Raises:
+        UnitError: a file can't be written, or systemd refuses.
+    """
+    changed = [name for name, each in wanted.items() if _found(name) != _drop_in(each)]
+    if dry_run or not changed:
+        return [_unit(name) for name in changed]
+    for name in changed:
+        path = _path(name)
+        try:
+            path.parent.mkdir(mode=0o755, exist_ok=True)
+            draft = path.with_suffix(".new")
+            draft.write_text(_drop_in(wanted[name]), encoding="utf-8")
+            draft.replace(path)
+        except OSError as error:
+            raise UnitError(f"{path} can't be written: {error.strerror}; run it as root") from error
+    _systemctl("daemon-reload")
+    sockets = [_unit(name) for name in changed if _is_active(_unit(name))]
+    services = sorted({f"posthouse-{service_of(name)}.service" for name in changed})
+    running = [each for each in services if _is_active(each)]
+    if sockets:
+        _systemctl("stop", *running, *sockets)  # a socket can't move under a running service
+        _systemctl("start", *sockets)
+        if running:
+            _systemctl("start", *running)
+    return [_unit(name) for name in changed]
+
+
+def _unit(listener: str) -> str:
+    return f"posthouse-{listener}.socket"
+
+
+def _path(listener: str) -> Path:
+    return UNITS / f"{_unit(listener)}.d" / _DROP_IN
+
+
+def _found(listener: str) -> str:
+    try:
+        return _path(listener).read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def _drop_in(addresses: Iterable[str]) -> str:
+    """Write a drop-in; the empty value takes away what the unit itself says."""
+    lines = "".join(f"ListenStream={each}\n" for each in addresses)
+    return f"{_HEAD}[Socket]\nListenStream=\n{lines}"
+
+
+def _is_active(unit: str) -> bool:
+    return subprocess.run([_SYSTEMCTL, "is-active", "--quiet", unit], check=False).returncode == 0
+
+
+def _systemctl(*arguments: str) -> None:
+    try:
+        subprocess.run(
+            [_SYSTEMCTL, *arguments], check=True, capture_output=True, text=True, timeout=120
+        )
+    except FileNotFoundError as error:
+        raise UnitError("there is no systemctl: this machine is not run by systemd") from error
+    except subprocess.CalledProcessError as error:
+        raise UnitError(f"systemctl {' '.join(arguments)}: {error.stderr.strip()}") from error

@@ -1,0 +1,213 @@
+"""Services as units: sockets, readiness, watchdog and reload as systemd hands and hears them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import smtplib
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from appliance.upkeep import units
+from tests.support.serving import POSTHOUSE, Server
+
+_LAUNCH = """
+import os, sys
+for number, each in enumerate(sys.argv[1].split()):
+    os.dup2(int(each), 3 + number)  # SD_LISTEN_FDS_START
+os.environ["LISTEN_PID"] = str(os.getpid())
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+class Unit:
+    """A service that runs as its unit would have it run, and what it tells the manager."""
+
+    def __init__(self, process: subprocess.Popen[str], notified: socket.socket) -> None:
+        self.process = process
+        self._notified = notified
+
+    def hear(self, wanted: str) -> str:
+        """Wait for a datagram that begins with a text."""
+        while True:
+            heard = self._notified.recv(4096).decode()
+            if heard.startswith(wanted):
+                return heard
+
+    def stop(self) -> int:
+        self.process.terminate()
+        return self.process.wait(timeout=20)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A furnished home that nothing serves."""
+    server = Server(tmp_path / "home", settings={})
+    server.house.queue, server.house.journey, server.house.throttle  # noqa: B018 - made
+    server.stop()
+    return server.home
+
+
+@pytest.fixture
+def notified(tmp_path: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        listening.settimeout(30)
+        yield listening
+
+
+@contextmanager
+def started(
+    home: Path, service: str, notified: socket.socket, **handed: socket.socket
+) -> Iterator[Unit]:
+    """Start a service as systemd does, with sockets by name."""
+    sockets = [each.fileno() for each in handed.values()]
+    launch = [sys.executable, "-c", _LAUNCH, " ".join(map(str, sockets))]
+    process = subprocess.Popen(
+        [*launch, str(POSTHOUSE), "--home", str(home), "service", "run", service],
+        env={
+            **os.environ,
+            "NOTIFY_SOCKET": notified.getsockname(),
+            "WATCHDOG_USEC": "3000000",
+            "LISTEN_FDS": str(len(sockets)),
+            "LISTEN_FDNAMES": ":".join(handed),
+        },
+        pass_fds=sockets,
+        text=True,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+    )
+    unit = Unit(process, notified)
+    try:
+        unit.hear("READY=1")
+        yield unit
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        assert process.stderr is not None
+        process.stderr.close()
+
+
+@pytest.fixture
+def listening() -> Iterator[socket.socket]:
+    """A socket that is there longer than the services that answer at it."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as held:
+        yield held
+
+
+def _banner(port: int) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        return client.makefile("rb").readline()
+
+
+def test_a_service_answers_at_the_sockets_it_is_handed(
+    home: Path, notified: socket.socket, listening: socket.socket
+) -> None:
+    port = listening.getsockname()[1]
+    with started(home, "smtp", notified, submission=listening) as unit:
+        with smtplib.SMTP("127.0.0.1", port) as client:
+            client.ehlo()
+            code, _ = client.mail("a@b.example")
+        assert code == 530, "at a socket named submission nobody sends without a login"
+        unit.hear("WATCHDOG=1")
+        assert unit.stop() == 0
+        unit.hear("STOPPING=1")
+
+
+def test_a_restart_refuses_nobody(
+    home: Path, notified: socket.socket, listening: socket.socket
+) -> None:
+    port = listening.getsockname()[1]
+    with started(home, "pop3", notified, pop3=listening) as unit:
+        assert _banner(port).startswith(b"+OK")
+        unit.stop()
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=30) as client,  # it waits
+            started(home, "pop3", notified, pop3=listening),
+        ):
+            assert client.makefile("rb").readline().startswith(b"+OK")
+
+
+@pytest.mark.parametrize("service", ["mta", "sender", "housekeeping"])
+def test_a_reload_is_answered_and_ends_nothing(
+    home: Path, notified: socket.socket, service: str
+) -> None:
+    with started(home, service, notified) as unit:
+        unit.process.send_signal(signal.SIGHUP)
+        assert "MONOTONIC_USEC=" in unit.hear("RELOADING=1")
+        unit.hear("READY=1")
+        unit.hear("WATCHDOG=1")
+        assert unit.stop() == 0
+
+
+def test_a_reload_exchanges_the_webs_workers(
+    home: Path, notified: socket.socket, listening: socket.socket
+) -> None:
+    port = listening.getsockname()[1]
+
+    def worker() -> set[str]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/webmail/login", timeout=20) as page:
+            assert page.status == 200
+        return {path.suffix for path in (home / "run" / "metrics").glob("web.*")}
+
+    with started(home, "web", notified, web=listening) as unit:
+        before = worker()
+        unit.process.send_signal(signal.SIGHUP)
+        unit.hear("READY=1")  # of the new worker
+        unit.hear("RELOADING=1")
+        assert worker() - before
+
+
+def test_serve_and_units_do_not_share_a_home(
+    home: Path, notified: socket.socket, listening: socket.socket
+) -> None:
+    with started(home, "smtp", notified, smtp=listening):
+        done = subprocess.run(
+            [str(POSTHOUSE), "--home", str(home), "serve", "--port-base", "47000"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert "serves this home already" in done.stderr
+
+
+def test_an_unknown_service_is_refused_with_the_names_there_are(home: Path) -> None:
+    done = subprocess.run(
+        [str(POSTHOUSE), "--home", str(home), "service", "run", "imap"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "smtp, mta, sender, pop3, housekeeping, httpmail, web" in done.stderr
+
+
+def test_the_sockets_follow_the_settings(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Server(home).set(smtp__listen="192.0.2.25 2001:db8::25", web__port="8001")
+    done = subprocess.run(
+        [str(POSTHOUSE), "--home", str(home), "service", "sockets", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+    assert found["smtp"] == ["192.0.2.25:25", "[2001:db8::25]:25"]
+    assert found["submissions"] == ["192.0.2.25:465", "[2001:db8::25]:465"]
+    assert found["web"] == ["127.0.0.1:8001"]
+    monkeypatch.setattr(units, "UNITS", home / "units")
+    assert set(units.apply(found, dry_run=True)) == {f"posthouse-{each}.socket" for each in found}
+    assert not (home / "units").exists()
