@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-_BACKLOG = 1024
+BACKLOG = 1024  # of connections that nobody has accepted yet
 
 
 class ListenError(Exception):
@@ -60,7 +60,7 @@ def _bind(address: str, port: int) -> socket.socket:
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         bound.bind((address, port))
-        bound.listen(_BACKLOG)
+        bound.listen(BACKLOG)
     except OSError as error:
         raise ListenError(
             f"can't listen on {address} port {port}: {error.strerror}; see `ss -ltnp` for who does"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from appliance.net.certificates import Certificates
-from appliance.net.listeners import Door, Listener
+from appliance.net.listeners import BACKLOG, Door, Listener
 from appliance.operations.house import House
 from appliance.rules.recipients import is_in
 from appliance.runtime import manager, metrics
@@ -107,7 +107,10 @@ class Front(Generic[V]):
             context = self.context if listener.tls else None
             servers.append(
                 await loop.create_server(
-                    lambda where=listener: factory(where), sock=listener.socket, ssl=context
+                    lambda where=listener: factory(where),
+                    sock=listener.socket,
+                    ssl=context,
+                    backlog=BACKLOG,
                 )
             )
         ready()
