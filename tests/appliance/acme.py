@@ -57,7 +57,8 @@ class Authority:
         self.nonces: set[str] = set()
         self.account: dict[str, Any] = {}
         self.orders: list[dict[str, Any]] = []
-        self.asked: list[str] = []  # the URLs at which challenges were answered
+        self.asked: list[str] = []  # where challenges were answered: name and path
+        self.signed: list[int] = []  # serial numbers
 
     def nonce(self) -> str:
         """Return a nonce, good for one request."""
@@ -76,6 +77,7 @@ class Authority:
         csr = x509.load_der_x509_csr(request)
         names = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         signed = _certificate(csr.subject, csr.public_key(), self, alternative=names)
+        self.signed.append(signed.serial_number)
         return _pem(signed) + _pem(self.root)
 
 
@@ -209,13 +211,16 @@ class _Handler(BaseHTTPRequestHandler):
 def authority(folder: Path, address: str) -> Iterator[tuple[Authority, str]]:
     """Run an authority at an address of this machine; yields it, and its directory's URL."""
     made = Authority(folder, address)
-    handler = type("Handler", (_Handler,), {"authority": made})
-    with ThreadingHTTPServer((address, 0), handler) as server:
+
+    class Handler(_Handler):
+        authority = made
+
+    with ThreadingHTTPServer((address, 0), Handler) as server:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(made.server_file)
         server.socket = context.wrap_socket(server.socket, server_side=True)
         base = f"https://{address}:{server.server_port}"
-        handler.base = base
+        Handler.base = base
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
