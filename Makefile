@@ -21,8 +21,10 @@ BIN := .venv/bin
 # What the tests use besides Python: real clients, and PostgreSQL for the contract tests.
 # swaks and fetchmail speak TLS through libnet-ssleay-perl and OpenSSL; initdb refuses root, so the
 # tests change users with setpriv (util-linux); procps looks at the processes that a test left.
-# Chromium walks through the pages, litmus through HTTPMail's WebDAV.
-TEST_PACKAGES := chromium curl fetchmail iproute2 libnet-ssleay-perl litmus postgresql procps swaks util-linux
+# Chromium walks through the pages, litmus through HTTPMail's WebDAV. Vagrant reads the Vagrantfile.
+# debootstrap and systemd-container make the hosts that tests/appliance provisions over ssh.
+TEST_PACKAGES := chromium curl debootstrap fetchmail iproute2 libnet-ssleay-perl litmus openssh-client \
+	postgresql procps swaks systemd-container util-linux vagrant vagrant-libvirt
 
 # The layers that need no daemon run first, on every core; the others follow, in this order.
 FAST_LAYERS := $(wildcard tests/unit tests/property tests/dialogs tests/contract)
@@ -44,14 +46,15 @@ run: setup ## start a demo server; HOME_DIR=./var PORT_BASE=3000
 	@exec $(BIN)/posthouse --home "$(HOME_DIR)" serve --demo --port-base "$(PORT_BASE)"
 
 .PHONY: lint
-lint: setup ## format, lint, types, arrows between floors, shell, generated files
+lint: setup ## format, lint, types, arrows between floors, shell, Ansible, generated files
 	@$(BIN)/ruff format --check --quiet . || { echo "Run: make format" >&2; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo --cache-dir .cache/import_linter
 	@$(BIN)/shellcheck $(SHELL_SCRIPTS)
+	@tools/lint_ansible.sh
 	@$(BIN)/python tools/check_locks.py
-	@if [[ -f tools/gen_settings.py ]]; then $(BIN)/python tools/gen_settings.py --check; fi
+	@$(BIN)/python tools/gen_settings.py --check
 
 .PHONY: format
 format: setup ## put the Python code into its format and mend what can be mended
@@ -88,6 +91,22 @@ fuzz: setup ## fuzz a parser: TARGET=smtp_command SECONDS=60
 	@$(BIN)/python "tests/fuzz/fuzz_$(TARGET).py" -max_total_time="$(SECONDS)" \
 		-artifact_prefix=".cache/fuzz/$(TARGET)-" ".cache/fuzz/$(TARGET)"
 
+.PHONY: wheel
+wheel: setup ## build dist/posthouse-VERSION.whl, what a host is provisioned with
+	@tools/wheel.sh
+
+.PHONY: wheelhouse
+wheelhouse: setup ## fetch what it needs into dist/wheelhouse; WHEELHOUSE_PYTHON="3.11 3.13" for others
+	@tools/wheel.sh house
+
+.PHONY: collection
+collection: setup ## build dist/posthouse-appliance-VERSION.tar.gz, the roles and modules for Ansible
+	@tools/collection.sh
+
+.PHONY: vagrant-test
+vagrant-test: wheel wheelhouse ## start the machine of the Vagrantfile for real, and try it; as root
+	@tools/vagrant/test.sh
+
 .PHONY: lock
 lock: ## resolve pyproject.toml into the lock files; UPGRADE=--upgrade takes the newest
 	@tools/lock.sh $(UPGRADE)
@@ -100,4 +119,4 @@ clean: ## remove what was made; ./var with its mail stays
 .PHONY: help
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import binascii
 import threading
+import time
 import traceback
 from base64 import b64decode
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from wsgidav.dav_error import DAVError
 
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 SERVICE = "httpmail"
 _REALM = "hotmail.com"  # some clients send passwords to no other
 _RETRY_S = "60"
+_TOLD = ("Depth", "Destination", "Overwrite", "SaveInSent", "Content-Type", "User-Agent")
 _WITHOUT_LENGTH = (204, 304)  # RFC 9110 §8.6
 _NOTED = 1000
 _NOTE_EVERY_US = 900 * MICROSECONDS
@@ -97,9 +100,13 @@ class HttpMail:
         """Answer a request."""
         self._gauge.inc()
         try:
+            started = time.perf_counter()
             found = _Exchange(environ)
             answer = self._answer(found)
             self._log(found, answer)
+            if self._logs.is_verbose:
+                text = f"{found.method} of {found.login or found.client} with {_fields(environ)}"
+                self._logs.detail(text, message_id=answer.message_id, started=started)
             headers = list(answer.headers)
             if answer.status not in _WITHOUT_LENGTH:
                 headers.append(("Content-Length", str(answer.length)))
@@ -247,6 +254,17 @@ class _Body:
         close: Any = getattr(self._body, "close", None)
         if close is not None:
             close()
+
+
+def _fields(environ: WSGIEnvironment) -> str:
+    """Return those of a request's header fields that say what is wanted; none of them is secret."""
+    found = {name: environ.get(f"HTTP_{name.upper().replace('-', '_')}", "") for name in _TOLD}
+    found["Content-Type"] = environ.get("CONTENT_TYPE", "")
+    try:
+        found["Destination"] = urlsplit(found["Destination"]).path  # the rest may hold a password
+    except ValueError:
+        found["Destination"] = "?"
+    return "; ".join(f"{name}: {value}" for name, value in found.items() if value) or "no fields"
 
 
 def _of_error(error: DAVError) -> Answer:

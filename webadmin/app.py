@@ -6,6 +6,8 @@ view, headers, log. Owns: the application's parts. Failure: see `errors`.
 
 from __future__ import annotations
 
+import time
+
 from flask import Flask, Response, g, make_response, redirect, request, url_for
 from flask_babel import Babel
 from werkzeug.wrappers import Response as BaseResponse
@@ -69,6 +71,7 @@ def create_app(house: House, logs: Logs) -> Flask:
 
 def _enter() -> BaseResponse | None:
     """Find who is there, and send who is not to the door of the room."""
+    g.started = time.perf_counter()
     house = parts().house
     house.live.refresh()
     most = house.settings[smtp.max_message_kb] * _KIB
@@ -132,4 +135,8 @@ def _log(response: Response) -> Response:
             login=found.login if found else g.get("caller", ""),
         )
     )
+    if parts().logs.is_verbose:
+        agent, how = request.user_agent.string, "htmx" if request.headers.get("HX-Request") else ""
+        text = f"{request.method} {request.path} by {request.endpoint} for {agent or '-'} {how}"
+        parts().logs.detail(text.rstrip(), started=g.get("started"))
     return response

@@ -88,5 +88,5 @@ def _load_late_modules() -> None:
     """Load what Python loads at its first use; below /root the owner could not read it any more."""
     for codec in ("idna", "punycode", "unicode_escape"):
         codecs.lookup(codec)
-    for module in ("rich.console", "rich.table"):
+    for module in ("rich.console", "rich.progress", "rich.table"):
         import_module(module)

@@ -62,6 +62,30 @@ def list_all(session: Session, *, postoffice: str, as_json: bool) -> None:
     )
 
 
+@domain.command(example="posthouse domain show example.com")
+@click.argument("name")
+@options.if_exists
+@options.as_json
+@click.pass_obj
+def show(session: Session, *, name: str, if_exists: bool, as_json: bool) -> None:
+    """Show a domain: whose it is, and whether mail is accepted for it."""
+    from appliance.operations.domains import ShowDomain
+
+    with options.perhaps(if_exists=if_exists, as_json=as_json):
+        found = session.ask(ShowDomain(domain=name))
+        if as_json:
+            output.print_json(_to_dict(found))
+            return
+        output.print_facts(
+            {
+                "domain": found.name,
+                "post office": found.postoffice,
+                "state": output.enabled(value=found.enabled),
+                "created": output.local(found.created_at),
+            }
+        )
+
+
 @domain.command(example="posthouse domain enable example.com")
 @click.argument("name")
 @click.pass_obj

@@ -6,7 +6,9 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,10 +16,34 @@ from appliance.cli import options, output
 from appliance.cli.command import VerbGroup
 from appliance.cli.session import Session
 from appliance.operations.watch import LOGGED
+from appliance.settings.kinds import Duration, Instant
 
 _BLOCK = 64 << 10
 _POLL_S = 0.25
 _USUAL = 20
+_SLACK = timedelta(seconds=5)  # by which lines of several processes may stand out of order
+_LENGTH = Duration(0, 3650 * 86_400)
+
+
+class _Moment(click.ParamType[datetime]):
+    name = "moment"
+
+    def convert(self, value: Any, param: object, ctx: object) -> datetime:  # noqa: ANN401, ARG002 - click's interface
+        """Take a moment, or a length of time before now."""
+        try:
+            return datetime.now(UTC) - timedelta(seconds=_LENGTH.parse(str(value)))
+        except ValueError:
+            pass
+        try:
+            moment = Instant().parse(str(value))
+        except ValueError:
+            moment = None
+        if moment is None:
+            self.fail(
+                f"{value!r} is neither a length of time such as 10m nor a moment such as "
+                "2026-11-23T14:30:00Z"
+            )
+        return moment
 
 
 @click.group(cls=VerbGroup)
@@ -29,6 +55,7 @@ def logs() -> None:
     example="""
     posthouse logs show SMTP
     posthouse logs show SMTP --kind debug --follow
+    posthouse logs show SMTP --kind debug --since 10m
     posthouse logs show MTA --message 01K3Z8Q4T9XW2M7B
     """
 )
@@ -49,14 +76,30 @@ def logs() -> None:
     "lines",
     type=click.IntRange(0),
     metavar="N",
-    help=f"The last N lines; without it {_USUAL}, with --message all.",
+    help=f"The last N lines; without it {_USUAL}, with --message or --since all.",
+)
+@click.option(
+    "--since",
+    type=_Moment(),
+    default=None,
+    help="Only since then: 2026-11-23T14:30:00Z, or 10m for the last ten minutes.",
 )
 @click.pass_obj
 def show(
-    session: Session, *, service: str, kind: str, follow: bool, message: str, lines: int | None
+    session: Session,
+    *,
+    service: str,
+    kind: str,
+    follow: bool,
+    message: str,
+    lines: int | None,
+    since: datetime | None,
 ) -> None:
     """Show the last lines of a service's log."""
     from appliance.operations.logs import FindLogs
+
+    if since is not None and kind == "w3c":
+        raise click.UsageError("--since is for the activity and debug logs; W3C has its own times")
 
     def find() -> list[Path]:
         return session.ask(FindLogs(service=service, kind=kind))
@@ -68,9 +111,9 @@ def show(
     # What is there now is printed first; a line written meanwhile belongs to what follows.
     ends = [(path, path.stat().st_size) for path in files]
     wanted = message.encode()
-    if lines is None and not wanted:
+    if lines is None and not wanted and since is None:
         lines = _USUAL
-    for line in last_lines(ends, wanted, lines):
+    for line in last_lines(ends, wanted, lines, since=since):
         _print(line)
     if follow:
         for line in new_lines(find, ends[-1] if ends else None):
@@ -83,22 +126,44 @@ def _print(line: bytes) -> None:
     click.echo("\t".join(map(output.printable, columns)))
 
 
-def last_lines(ends: list[tuple[Path, int]], wanted: bytes, number: int | None) -> list[bytes]:
+def last_lines(
+    ends: list[tuple[Path, int]],
+    wanted: bytes,
+    number: int | None,
+    *,
+    since: datetime | None = None,
+) -> list[bytes]:
     """Return the last lines of some files, the newest file last.
 
     Args:
         ends: each file with the size up to which it counts.
         wanted: only lines that hold this.
         number: how many; None for all.
+        since: only lines written then or later; None for all.
     """
+    first = None if since is None else since.replace(microsecond=0)
     found: deque[bytes] = deque()
     for path, end in reversed(ends):
         for line in _backwards(path, end):
             if number is not None and len(found) >= number:
                 return list(found)
+            if first is not None:
+                at = _written_at(line)
+                if at is not None and at < first - _SLACK:
+                    return list(found)
+                if at is None or at < first:
+                    continue
             if wanted in line:
                 found.appendleft(line)
     return list(found)
+
+
+def _written_at(line: bytes) -> datetime | None:
+    """Return when a line was written; None where it does not say so."""
+    try:
+        return datetime.strptime(line[:17].decode("ascii"), "%m/%d/%y %H:%M:%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _backwards(path: Path, end: int) -> Iterator[bytes]:

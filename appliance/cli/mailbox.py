@@ -13,6 +13,7 @@ from appliance.directory.records import Role
 
 if TYPE_CHECKING:
     from appliance.directory.records import Mailbox
+    from appliance.operations.mailboxes import MailboxDetails
 
 
 @click.group(cls=VerbGroup)
@@ -120,36 +121,41 @@ def list_all(session: Session, *, postoffice: str, as_json: bool) -> None:
 
 @mailbox.command(example="posthouse mailbox show alice@example")
 @click.argument("login")
+@options.if_exists
 @options.as_json
 @click.pass_obj
-def show(session: Session, *, login: str, as_json: bool) -> None:
+def show(session: Session, *, login: str, if_exists: bool, as_json: bool) -> None:
     """Show a mailbox: its addresses, how many messages, how large."""
     from appliance.operations.mailboxes import ShowMailbox
 
-    found = session.ask(ShowMailbox(mailbox=login))
-    if as_json:
-        output.print_json(
+    with options.perhaps(if_exists=if_exists, as_json=as_json):
+        found = session.ask(ShowMailbox(mailbox=login))
+        if as_json:
+            output.print_json(_details_to_dict(found))
+            return
+        quota = found.mailbox.quota_kb
+        output.print_facts(
             {
-                **_to_dict(found.mailbox),
-                "addresses": found.addresses,
-                "messages": found.messages,
-                "octets": found.octets,
+                "login": found.mailbox.login,
+                "full name": found.mailbox.full_name,
+                "role": found.mailbox.role.value,
+                "state": output.enabled(value=found.mailbox.enabled),
+                "created": output.local(found.mailbox.created_at),
+                "last login": output.local(found.mailbox.last_login_at) or "never",
+                "addresses": ", ".join(found.addresses) or "none",
+                "messages": f"{found.messages} ({output.size(found.octets)})",
+                "quota": output.size(quota * 1024) if quota else "",
             }
         )
-        return
-    output.print_facts(
-        {
-            "login": found.mailbox.login,
-            "full name": found.mailbox.full_name,
-            "role": found.mailbox.role.value,
-            "state": output.enabled(value=found.mailbox.enabled),
-            "created": output.local(found.mailbox.created_at),
-            "last login": output.local(found.mailbox.last_login_at) or "never",
-            "addresses": ", ".join(found.addresses) or "none",
-            "messages": f"{found.messages} ({output.size(found.octets)})",
-            "quota": output.size(found.mailbox.quota_kb * 1024) if found.mailbox.quota_kb else "",
-        }
-    )
+
+
+def _details_to_dict(found: MailboxDetails) -> dict[str, Any]:
+    return {
+        **_to_dict(found.mailbox),
+        "addresses": found.addresses,
+        "messages": found.messages,
+        "octets": found.octets,
+    }
 
 
 @mailbox.command(
@@ -179,17 +185,38 @@ def edit(
     click.echo(f"Mailbox {login} is changed.")
 
 
-@mailbox.command(example="posthouse mailbox password alice@example --password-stdin <password.txt")
+@mailbox.command(
+    example="""
+    posthouse mailbox password alice@example --password-stdin <password.txt
+    posthouse mailbox password alice@example --check --json --password-stdin <password.txt
+    """
+)
 @click.argument("login")
+@click.option("--check", is_flag=True, help="Only say whether it is the password; change nothing.")
 @options.password_stdin
+@options.as_json
 @click.pass_obj
-def password(session: Session, *, login: str, password_stdin: bool) -> None:
-    """Set a mailbox's password."""
-    from appliance.operations.mailboxes import SetMailboxPassword
+def password(
+    session: Session, *, login: str, check: bool, password_stdin: bool, as_json: bool
+) -> None:
+    """Set a mailbox's password, or check one.
 
-    new = options.read_password(login, from_stdin=password_stdin)
-    session.perform(SetMailboxPassword(mailbox=login, password=new))
-    click.echo(f"The password of {login} is changed.")
+    A password that is checked counts as no login, right or wrong.
+    """
+    from appliance.operations.mailboxes import CheckMailboxPassword, SetMailboxPassword
+
+    given = options.read_password(login, from_stdin=password_stdin)
+    if check:
+        is_it = session.ask(CheckMailboxPassword(mailbox=login, password=given))
+        found, text = {"is_password": is_it}, "is" if is_it else "is not"
+        text = f"That {text} the password of {login}."
+    else:
+        session.perform(SetMailboxPassword(mailbox=login, password=given))
+        found, text = {"changed": True}, f"The password of {login} is changed."
+    if as_json:
+        output.print_json({"login": login, **found})
+    else:
+        click.echo(text)
 
 
 @mailbox.command(example="posthouse mailbox enable alice@example")

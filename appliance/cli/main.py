@@ -32,14 +32,17 @@ NOUNS = {
         (_MAIL, "explain", "explain", "What would happen, and by which rule: a dry run."),
         (_MAIL, "send", "send", "Send a message."),
         (_SERVER, "serve", "serve", "Run all services until Ctrl-C."),
-        (_SERVER, "service", "service", "The services that run, and their metrics."),
+        (_SERVER, "service", "service", "The services that run, their metrics and sockets."),
         (_SERVER, "settings", "settings", "Settings: look up, change, describe."),
         (_SERVER, "operator", "operator", "Operators: accounts of those who run the server."),
         (_SERVER, "token", "token", "Tokens: what programs show to the API."),
         (_SERVER, "logs", "logs", "The services' logs."),
+        (_SERVER, "debug", "debug", "A service's Debug log in full detail, for a while."),
         (_SERVER, "revision", "revision", "The configuration's history, and the way back."),
         (_SERVER, "audit", "audit", "Who asked for what, carried out or refused."),
         (_SERVER, "diagnose", "diagnose", "Health: what runs, what waits, what is wrong."),
+        (_SERVER, "probe", "probe", "Try every door as a client would."),
+        (_SERVER, "backup", "backup", "Backups: copies of everything, and the way back."),
         (_SERVER, "upgrade", "upgrade", "Bring the databases to this program's version."),
         (_SERVER, "completion", "completion", "Print a script that completes commands."),
     )
@@ -86,6 +89,7 @@ def posthouse(context: click.Context, *, home: Path | None) -> None:
 
 def main() -> None:
     """Run the command, as the installed script does."""
+    os.umask(0o077)  # what is made in a home is its owner's alone
     try:
         posthouse(prog_name="posthouse")
     except EndedBy as ended:  # so that a shell sees what happened, and ends its loop on Ctrl-C

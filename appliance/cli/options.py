@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
@@ -15,6 +16,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 _MAX_LINE = 8192
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+if_exists = click.option(
+    "--if-exists", is_flag=True, help="Succeed also where there is none; as JSON that is null."
+)
 yes = click.option("--yes", is_flag=True, help="Do not ask whether you are sure.")
 password_stdin = click.option(
     "--password-stdin",
@@ -80,6 +84,20 @@ def read_password(whose: str, *, from_stdin: bool) -> str:
         f"Password of {whose}", hide_input=True, confirmation_prompt=True, err=True
     )
     return typed
+
+
+@contextmanager
+def perhaps(*, if_exists: bool, as_json: bool) -> Iterator[None]:
+    """Take what is not there for an answer, where `--if-exists` was given."""
+    from appliance.operations.operation import NotFound
+
+    try:
+        yield
+    except NotFound:
+        if not if_exists:
+            raise
+        if as_json:
+            click.echo("null")
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -66,23 +66,25 @@ def list_all(session: Session, *, as_json: bool) -> None:
 
 @postoffice.command(example="posthouse postoffice show example")
 @click.argument("name")
+@options.if_exists
 @options.as_json
 @click.pass_obj
-def show(session: Session, *, name: str, as_json: bool) -> None:
+def show(session: Session, *, name: str, if_exists: bool, as_json: bool) -> None:
     """Show a post office with its domains and how many mailboxes it has."""
-    found, domains, mailboxes = _look(session, name)
-    if as_json:
-        output.print_json({**_to_dict(found), "domains": domains, "mailboxes": mailboxes})
-        return
-    output.print_facts(
-        {
-            "post office": found.name,
-            "state": output.enabled(value=found.enabled),
-            "created": output.local(found.created_at),
-            "domains": ", ".join(domains) or "none yet",
-            "mailboxes": mailboxes,
-        }
-    )
+    with options.perhaps(if_exists=if_exists, as_json=as_json):
+        found, domains, mailboxes = _look(session, name)
+        if as_json:
+            output.print_json({**_to_dict(found), "domains": domains, "mailboxes": mailboxes})
+            return
+        output.print_facts(
+            {
+                "post office": found.name,
+                "state": output.enabled(value=found.enabled),
+                "created": output.local(found.created_at),
+                "domains": ", ".join(domains) or "none yet",
+                "mailboxes": mailboxes,
+            }
+        )
 
 
 def _look(session: Session, name: str) -> tuple[PostOffice, list[str], int]:

@@ -17,7 +17,7 @@ from appliance.cli.session import Session
 
 @click.group(cls=VerbGroup)
 def service() -> None:
-    """The services that run, their metrics, and their sockets."""
+    """The services that run, their metrics and sockets."""
 
 
 @service.command("list", example="posthouse service list --json")

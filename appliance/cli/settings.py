@@ -11,7 +11,9 @@ from appliance.cli.command import VerbGroup
 from appliance.cli.session import Session
 
 if TYPE_CHECKING:
-    from appliance.operations.settings import SettingValue
+    from io import BufferedReader
+
+    from appliance.operations.settings import SettingChange, SettingValue
     from appliance.settings.setting import Setting
 
 _EFFECTS = {
@@ -32,6 +34,7 @@ def _to_dict(found: SettingValue) -> dict[str, Any]:
         "value": found.value,
         "default": found.setting.kind.render(found.setting.default),
         "is_default": found.is_default,
+        "secret": found.setting.secret,
         "title": found.setting.title,
     }
 
@@ -128,6 +131,71 @@ def reset(session: Session, *, name: str, node: str) -> None:
     setting = catalogue.named(name)
     default = setting.kind.render(setting.default) or "(none)"
     _told(setting, f"is back at its default, {default}", node)
+
+
+@settings.command(
+    example="""
+    posthouse settings load <settings.toml
+    posthouse settings load --dry-run <settings.json
+    """,
+)
+@click.argument("file", type=click.File("rb"), default="-")
+@click.option("--dry-run", is_flag=True, help="Only say what would change.")
+@_node
+@options.as_json
+@click.pass_obj
+def load(
+    session: Session, *, file: BufferedReader, dry_run: bool, node: str, as_json: bool
+) -> None:
+    """Set what FILE says, TOML or a JSON object; without FILE, standard input.
+
+    All of it is set, or nothing. Settings that the file does not name stay as they are; in JSON,
+    null returns one to its default.
+    """
+    from appliance.cli import settings_file
+    from appliance.operations.settings import ChangeSettings, PlanSettings
+    from appliance.settings import catalogue
+
+    values = settings_file.read(file.read(settings_file.MAX_OCTETS + 1))
+    if dry_run:
+        changes = session.ask(PlanSettings(values=values, node=node))
+    else:
+        changes = session.perform(ChangeSettings(values=values, node=node))
+    if as_json:
+        secrets = [name for name in sorted(values) if catalogue.named(name).secret]
+        told = [_change_to_dict(each) for each in changes]
+        output.print_json({"changes": told, "secrets": secrets})
+        return
+    output.print_list(
+        changes,
+        {
+            "setting": lambda each: each.setting.name,
+            "before": lambda each: _or_default(each.setting, each.before),
+            "after": lambda each: _or_default(each.setting, each.after),
+            "": lambda each: _EFFECTS[each.setting.effect],
+        },
+        to_dict=_change_to_dict,
+        as_json=False,
+        none="Everything is set like that already.",
+    )
+    if dry_run and changes:
+        click.echo("Nothing was changed.", err=True)
+
+
+def _change_to_dict(found: SettingChange) -> dict[str, Any]:
+    return {
+        "name": found.setting.name,
+        "before": found.before,
+        "after": found.after,
+        "default": found.setting.kind.render(found.setting.default),
+        "effect": found.setting.effect.value,
+    }
+
+
+def _or_default(setting: Setting[Any], text: str | None) -> str:
+    if text is not None:
+        return text or "(none)"
+    return f"{setting.kind.render(setting.default) or '(none)'} (default)"
 
 
 def _told(setting: Setting[Any], what: str, node: str) -> None:

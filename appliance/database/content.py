@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from appliance.runtime.removals import Removals
+
 INLINE_MAX = 128 << 10
 CHUNK = 256 << 10
 
@@ -54,9 +56,15 @@ class Content:
 class ContentFolder:
     """The folder of one owner's large contents, in sub-folders by the end of the message id."""
 
-    def __init__(self, path: Path) -> None:
-        """Name the folder; it is made when something is first put there."""
+    def __init__(self, path: Path, removals: Removals | None = None) -> None:
+        """Name the folder; it is made when something is first put there.
+
+        Args:
+            path: the folder.
+            removals: the home's, which a backup holds up.
+        """
         self.path = path
+        self._removals = removals
 
     def file(self, name: str) -> Path:
         """Return the path of a content's file."""
@@ -83,8 +91,16 @@ class ContentFolder:
         sync_folder(path.parent)
 
     def remove(self, name: str) -> None:
-        """Unlink a content's file; one that has gone already is no error."""
-        self.file(name).unlink(missing_ok=True)
+        """Unlink a content's file that no row names any more; one that has gone is no error.
+
+        While a backup runs it stays: housekeeping sweeps it later.
+        """
+        if self._removals is None:
+            self.file(name).unlink(missing_ok=True)
+            return
+        with self._removals.allowed() as may:
+            if may:
+                self.file(name).unlink(missing_ok=True)
 
     def names(self) -> Iterator[Path]:
         """Yield the files that exist."""
@@ -151,7 +167,9 @@ class ContentWriter:
                 self._folder.remove(self._name)
 
     def _spill(self) -> None:
-        file = self._folder.make_place(self._name).open("wb", buffering=CHUNK)
+        flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY
+        descriptor = os.open(self._folder.make_place(self._name), flags, 0o600)
+        file = os.fdopen(descriptor, "wb", buffering=CHUNK)
         written = b"".join(self._chunks)
         self.head = written[:INLINE_MAX]
         file.write(written)

@@ -19,7 +19,7 @@ from appliance.database.schema import Schema, ensure
 from appliance.database.sqlite import SqliteEngine, refuse_network_home
 from appliance.database.writer import Engine
 
-_PATHS = {
+PATHS = {
     "directory": "config/directory.db",
     "sessions": "config/sessions.db",
     "queue": "queues/queue.db",
@@ -55,7 +55,7 @@ class Databases:
             with self._lock:
                 database = self._open.get(role)
                 if database is None:
-                    database = self._make(role, self.home / _PATHS[role])
+                    database = self._make(role, self.home / PATHS[role])
                     _ensure(database, self.schemas[role])
                     self._open[role] = database
         return database
@@ -93,7 +93,7 @@ class Databases:
 
     def existing(self) -> Iterator[tuple[str, Schema, Database]]:
         """Yield each database there is, of whatever version; the caller closes it."""
-        for role, path in _PATHS.items():
+        for role, path in PATHS.items():
             if self.url or (self.home / path).exists():
                 yield role, self.schemas[role], self._make(role, self.home / path)
         if self.url:
@@ -108,6 +108,7 @@ class Databases:
             databases = [*self._open.values(), *self._stores.values()]
             self._open.clear()
             self._stores.clear()
+            self._made.clear()  # what is there when they open again may have been restored
         for database in databases:
             database.release()
 

@@ -145,6 +145,23 @@ class DeleteDomain(Change[None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShowDomain(Question[Domain]):
+    """One domain.
+
+    Attributes:
+        domain: which.
+    """
+
+    name = "domain.show"
+    permission = Permission.DOMAIN_READ
+    domain: str
+
+    def answer(self, house: House) -> Domain:
+        """Return it."""
+        return found_domain(house.directory, self.domain)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListDomains(Question[list[Domain]]):
     """The domains of a post office; without one, of all.
 

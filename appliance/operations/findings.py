@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from appliance.queue.desk import DestinationCount, QueueLook
 from appliance.runtime.clock import MICROSECONDS
-from appliance.settings import auth, relay, smtp
+from appliance.settings import auth, backup, relay, smtp
 from appliance.settings.setting import Setting
 from appliance.settings.snapshot import Snapshot
 
@@ -261,6 +261,26 @@ def of_bad_mail(count: int, *, most: int) -> Iterator[Finding]:
         )
 
 
+def of_backups(newest_at: int, max_age_s: int, now_us: int) -> Iterator[Finding]:
+    """Tell of a newest backup that has grown old.
+
+    Args:
+        newest_at: when it was made, µs; 0 for a home without backups.
+        max_age_s: how old it may be; 0 for any age.
+        now_us: the time.
+    """
+    age_s = (now_us - newest_at) // MICROSECONDS
+    if newest_at and 0 < max_age_s < age_s:
+        yield Finding(
+            Severity.WARN,
+            "The newest backup is old",
+            f"It was made {_ago(age_s)} ago: what came since would be lost with the disk. See why "
+            "`posthouse backup create` has not been run, or has failed.",
+            "backup.old",
+            f"settings?q={backup.max_age.name}",
+        )
+
+
 def of_settings(settings: Snapshot) -> Iterator[Finding]:
     """Tell of settings that open the server, or keep mail in it."""
     if settings[auth.without_tls]:
@@ -290,6 +310,23 @@ def of_settings(settings: Snapshot) -> Iterator[Finding]:
             Severity.INFO,
             "Mail goes to chosen addresses only",
             "Mail for all other servers stays in the queue.",
+        )
+
+
+def of_debugging(verbose: Sequence[tuple[str, str]]) -> Iterator[Finding]:
+    """Tell of Debug logs that are verbose.
+
+    Args:
+        verbose: services with the moment each ends at, as text.
+    """
+    for service, until in verbose:
+        yield Finding(
+            Severity.INFO,
+            f"The Debug log of {service} is verbose",
+            f"Until {until} it also has each command and answer. It ends by itself; `posthouse "
+            f"debug off {service}` ends it now.",
+            "log.verbose",
+            f"logs?service={service}&kind=debug",
         )
 
 

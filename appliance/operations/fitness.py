@@ -8,6 +8,7 @@ be right.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +17,9 @@ from appliance.mail.address import Address, AddressError
 from appliance.net.tls import TlsError, server_context
 from appliance.operations.house import House
 from appliance.operations.operation import Invalid
+from appliance.operations.watch import VERBOSE
+from appliance.runtime.clock import to_datetime
+from appliance.runtime.logs import LONGEST_VERBOSE_S
 from appliance.settings import auth, smtp, tls
 from appliance.settings.setting import Setting
 
@@ -49,6 +53,8 @@ def check(
         _check_postoffice(house, text)
     elif setting in (tls.certificate_file, tls.key_file) and node in ("", house.config.node):
         _check_file(house, setting, text, together)
+    elif setting in VERBOSE.values() and isinstance(value, datetime):
+        _check_end(house, setting, value)
 
 
 def _check_address(text: str) -> None:
@@ -63,6 +69,15 @@ def _check_postoffice(house: House, name: str) -> None:
         raise Invalid(
             f"{auth.default_postoffice.name}: there is no post office {name!r}; "
             "see `posthouse postoffice list`",
+            field="value",
+        )
+
+
+def _check_end(house: House, setting: Setting[Any], until: datetime) -> None:
+    if until - to_datetime(house.clock.now_us()) > timedelta(seconds=LONGEST_VERBOSE_S):
+        raise Invalid(
+            f"{setting.name}: {setting.kind.render(until)} is more than a day from now; a moment "
+            "in the next 24 hours is right, and `posthouse debug on` sets it",
             field="value",
         )
 

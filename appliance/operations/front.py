@@ -22,6 +22,7 @@ from appliance.settings.setting import Setting
 from appliance.settings.snapshot import Snapshot
 
 _TICK_S = 0.5
+_ARRIVAL = 4  # rounds of the loop from an accepted socket to a connection that is answered
 
 
 class Visitor(Protocol):
@@ -126,6 +127,8 @@ class Front(Generic[V]):
                 hang_up(visitor)
         for server in servers:
             server.close()
+        for _ in range(_ARRIVAL):
+            await asyncio.sleep(0)
 
     async def drain(self, within_s: float) -> None:
         """Wait until all connections have ended, at most so long."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
@@ -15,14 +16,17 @@ from sqlalchemy import select
 from appliance.database.statement import Statement, param
 from appliance.directory.throttle import failures
 from appliance.net.tls import TlsError, own_certificate, read_certificate, server_context
+from appliance.operations.debugging import verbose_until
 from appliance.operations.findings import (
     CertificateHealth,
     DiskHealth,
     Finding,
     ServiceState,
     Severity,
+    of_backups,
     of_bad_mail,
     of_certificate,
+    of_debugging,
     of_disk,
     of_failures,
     of_queue,
@@ -32,11 +36,12 @@ from appliance.operations.findings import (
 from appliance.operations.house import House
 from appliance.operations.operation import Question
 from appliance.operations.services import expected, running
+from appliance.operations.watch import LOGGED
 from appliance.queue.desk import Desk
 from appliance.queue.samples import MINUTE_US, Samples
 from appliance.rules.access import Permission
-from appliance.runtime.clock import MICROSECONDS
-from appliance.settings import auth, tls
+from appliance.runtime.clock import MICROSECONDS, to_iso
+from appliance.settings import auth, backup, tls
 
 __all__ = [
     "CertificateHealth",
@@ -126,7 +131,9 @@ class ShowHealth(Question[Health]):
             *of_certificate(certificate, unusable, is_demo=(house.home / "demo.json").exists()),
             *of_failures(_throttled(house, now_us)),
             *of_bad_mail(_bad_mail(house), most=_BAD_MAIL),
+            *of_backups(_newest_backup(house), house.settings[backup.max_age], now_us),
             *of_settings(house.settings),
+            *of_debugging(_verbose(house)),
         ]
         order = list(Severity)
         return Health(
@@ -143,6 +150,11 @@ class ShowHealth(Question[Health]):
             failed_logins=_failed_logins(house, now_us),
             findings=tuple(sorted(findings, key=lambda each: -order.index(each.severity))),
         )
+
+
+def _verbose(house: House) -> list[tuple[str, str]]:
+    ends = {service: verbose_until(house, service) for service in LOGGED}
+    return [(service, to_iso(end)) for service, end in ends.items() if end]
 
 
 def _services(house: House) -> tuple[ServiceState, ...]:
@@ -198,6 +210,16 @@ def _bad_mail(house: House) -> int:
     if not house.badmail.is_dir():
         return 0
     return sum(1 for _ in islice(house.badmail.glob("*.json"), _BAD_MAIL))
+
+
+def _newest_backup(house: House) -> int:
+    """Return when the newest backup was made, µs, by its folder's name; 0 where there is none."""
+    names = [path.parent.name for path in house.home.glob("backups/*/manifest.json")]
+    try:
+        made = datetime.strptime(max(names)[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:  # none, or folders that are somebody else's
+        return 0
+    return int(made.timestamp()) * MICROSECONDS
 
 
 def _failed_logins(house: House, now_us: int) -> int:

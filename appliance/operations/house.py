@@ -45,6 +45,9 @@ SCHEMAS = {
     )
 }
 _KNOWN = {"home": str, "database_url": str, "key_file": str, "node": str}
+RESTORE_UNFINISHED = (
+    "restore-unfinished.json"  # in the home while `backup restore` puts files there
+)
 
 
 class HomeError(Exception):
@@ -68,6 +71,13 @@ class Config:
     node: str
 
 
+def config_path(home: Path | None) -> Path:
+    """Return the configuration file of a home, or the one that names the home."""
+    if home is not None:
+        return home / "posthouse.toml"
+    return Path(os.environ.get("POSTHOUSE_CONFIG", "/etc/posthouse/posthouse.toml"))
+
+
 def read_config(home: Path | None) -> Config:
     """Read the configuration.
 
@@ -78,10 +88,7 @@ def read_config(home: Path | None) -> Config:
     Raises:
         HomeError: the file can't be read or has a wrong entry.
     """
-    if home is not None:
-        path = home / "posthouse.toml"
-    else:
-        path = Path(os.environ.get("POSTHOUSE_CONFIG", "/etc/posthouse/posthouse.toml"))
+    path = config_path(home)
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -105,11 +112,18 @@ def read_config(home: Path | None) -> Config:
 class House:
     """The parts of one home, each made when it is first used."""
 
-    def __init__(self, config: Config, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, config: Config, *, clock: Clock | None = None, to_restore: bool = False
+    ) -> None:
         """Open a home.
 
+        Args:
+            config: where it is.
+            clock: the time.
+            to_restore: it may be one whose restore was cut off.
+
         Raises:
-            HomeError: the home can't be made or written.
+            HomeError: the home can't be made or written, or a restore was cut off there.
             UnsafeHome: SQLite on a network file system.
         """
         self.config = config
@@ -121,6 +135,11 @@ class House:
             raise HomeError(f"the home {self.home} can't be made: {error.strerror}") from error
         if not os.access(self.home, os.W_OK):
             raise HomeError(f"the home {self.home} is not writable by {os.getuid()}")
+        if not to_restore and (self.home / RESTORE_UNFINISHED).exists():
+            raise HomeError(
+                f"the restore of the home {self.home} was cut off: run `posthouse backup restore` "
+                "once more with the same backup; until then nothing may work here"
+            )
         self.databases = Databases(self.home, config.database_url, SCHEMAS)
         self.ringer = Ringer(self.home / "run" / "doorbell")
         self.passwords = Passwords()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from appliance.database.statement import Statement, param
 from appliance.directory import tables
@@ -30,6 +30,7 @@ from appliance.rules.access import Permission
 
 _m = tables.mailboxes.c
 _THIS = _m.id == param("box")
+_HASH = Statement(select(_m.password_hash).where(_THIS))
 _PASSWORD = Statement(update(tables.mailboxes).where(_THIS).values(password_hash=param("value")))
 _EDIT = Statement(
     update(tables.mailboxes)
@@ -205,6 +206,27 @@ class SetMailboxPassword(_OfMailbox, Change[None]):
     def apply(self, work: Work) -> None:
         """Set it; the revision says only that it changed."""
         _set_password(work, self.mailbox)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckMailboxPassword(_OfMailbox, Question[bool]):
+    """Whether a password is a mailbox's; for those who could set it, so it counts as no login.
+
+    Attributes:
+        password: perhaps the mailbox's.
+    """
+
+    name = "mailbox.check-password"
+    permission = Permission.SERVER_CHANGE  # a post office's admin must not try out its users'
+    password: str = field(repr=False)
+
+    def answer(self, house: House) -> bool:
+        """Verify it; blocks for some 20 ms."""
+        found = found_mailbox(house.directory, self.mailbox)
+        with house.databases.get("directory").reader() as connection:
+            stored = connection.value(_HASH, {"box": found.id})
+        with house.passwords.turns:
+            return house.passwords.verify(f"login {fold(found.login)}", self.password, stored)
 
 
 def _set_password(work: Work, login: str) -> None:

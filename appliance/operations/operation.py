@@ -230,6 +230,8 @@ def _check_fields(operation: Operation) -> None:
     """Refuse what no database takes, before any operation has to think of it."""
     for each in fields(operation):  # type: ignore[arg-type] # operations are dataclasses
         value = getattr(operation, each.name)
+        if isinstance(value, Mapping):
+            value = (*value, *value.values())
         for one in value if isinstance(value, tuple) else (value,):
             if isinstance(one, str) and storable(one) != one:
                 raise Invalid(

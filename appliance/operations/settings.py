@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -11,6 +12,7 @@ from sqlalchemy import delete, insert, select
 
 from appliance.database.statement import Statement, param
 from appliance.directory import tables
+from appliance.directory.sealing import SealError
 from appliance.operations.fitness import check
 from appliance.operations.house import House
 from appliance.operations.operation import Change, Invalid, Question, Work
@@ -19,6 +21,7 @@ from appliance.settings import catalogue
 from appliance.settings.setting import Scope, Setting, SettingsError
 
 HIDDEN = "(hidden)"
+_NAMED = 3  # settings that an audit record names, of several changed together
 
 _s = tables.settings.c
 _THIS = (
@@ -153,22 +156,137 @@ class ChangeSetting(Change[None]):
 
     def apply(self, work: Work) -> None:
         """Write the value."""
-        setting = _found(self.setting)
-        scope = Scope.NODE if self.node else Scope.SERVER
-        this = {"setting": setting.name, "where": scope, "whose": self.node}
-        before = work.transaction.value(_READ, this)
         after = None if self.value is None else work.prepared
-        if before == after:
-            return
-        work.transaction.run(_DELETE, this)
-        if after is not None:
-            row = {"name": setting.name, "scope": scope, "subject": self.node, "value": after}
-            work.transaction.run(_INSERT, row)
-        work.revise(
-            self.object(),
-            before={"value": _told(setting, before)},
-            after={"value": _told(setting, after)},
+        _write(work, _found(self.setting), after, node=self.node)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingChange:
+    """One setting that becomes another value.
+
+    Attributes:
+        setting: which.
+        before: the value set until now, as text; None where nothing was set. A secret's is hidden.
+        after: the new one; None for the default. A secret's is hidden.
+    """
+
+    setting: Setting[Any]
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OfSettings:
+    """What planning and changing several settings share.
+
+    Attributes:
+        values: new values as text, by the settings' names; None returns one to its default.
+        node: for this node only; empty for the whole server.
+    """
+
+    values: Mapping[str, str | None] = field(repr=False)
+    node: str = ""
+
+    def object(self) -> str:
+        """Return what it is about."""
+        names = sorted(self.values)
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        where = f" on {self.node}" if self.node else ""
+        return f"settings {', '.join(names[:_NAMED])}{more}{where}"
+
+    def checked(self, house: House) -> dict[str, str | None]:
+        """Check all of them; returns the texts to store. The first wrong one is told."""
+        together = {name: value or "" for name, value in self.values.items()}
+        texts: dict[str, str | None] = {}
+        for name, value in self.values.items():
+            change = ChangeSetting(setting=name, value=value, node=self.node)
+            try:
+                text = checked_value(house, change, together=together)
+            except Invalid as error:
+                where = "node" if error.field == "node" else "values"
+                raise Invalid(str(error), field=where) from None
+            texts[name] = None if value is None else text
+        return texts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanSettings(_OfSettings, Question[list[SettingChange]]):
+    """What changing several settings would change."""
+
+    name = "settings.plan"
+    permission = Permission.SERVER_CHANGE  # it tells whether a secret is the one that is set
+
+    def answer(self, house: House) -> list[SettingChange]:
+        """Return what differs, by name."""
+        _, rows = house.directory.setting_rows()
+        stored = {(name, scope, subject): text for name, scope, subject, text in rows}
+        scope = Scope.NODE if self.node else Scope.SERVER
+        return [
+            _change(setting, before, after)
+            for name, after in sorted(self.checked(house).items())
+            for setting in (catalogue.named(name),)
+            for before in (stored.get((name, scope, self.node)),)
+            if not _is_same(house, setting, before, after)
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeSettings(_OfSettings, Change[list[SettingChange]]):
+    """Set several settings, or return them to their defaults: all of them, or none."""
+
+    name = "settings.load"
+    permission = Permission.SERVER_CHANGE
+
+    def prepare(self, house: House) -> str:
+        """Check all names, scopes and values; returns the texts to store."""
+        return json.dumps(self.checked(house))
+
+    def apply(self, work: Work) -> list[SettingChange]:
+        """Write what differs; returns it, by name. Each setting has a revision of its own."""
+        texts: dict[str, str | None] = json.loads(work.prepared)
+        written = (
+            _write(work, _found(name), text, node=self.node) for name, text in sorted(texts.items())
         )
+        return [each for each in written if each is not None]
+
+
+def _write(
+    work: Work, setting: Setting[Any], after: str | None, *, node: str
+) -> SettingChange | None:
+    """Write a value where it differs, with its revision; returns what changed."""
+    this = {
+        "setting": setting.name,
+        "where": Scope.NODE if node else Scope.SERVER,
+        "whose": node,
+    }
+    before = work.transaction.value(_READ, this)
+    if _is_same(work.house, setting, before, after):
+        return None
+    work.transaction.run(_DELETE, this)
+    if after is not None:
+        row = {"name": setting.name, "scope": this["where"], "subject": node, "value": after}
+        work.transaction.run(_INSERT, row)
+    work.revise(
+        f"setting {setting.name}" + (f" on {node}" if node else ""),
+        before={"value": _told(setting, before)},
+        after={"value": _told(setting, after)},
+    )
+    return _change(setting, before, after)
+
+
+def _change(setting: Setting[Any], before: str | None, after: str | None) -> SettingChange:
+    return SettingChange(setting, _told(setting, before), _told(setting, after))
+
+
+def _is_same(house: House, setting: Setting[Any], before: str | None, after: str | None) -> bool:
+    """Tell whether two stored texts mean the same; secrets are sealed differently each time."""
+    if before is None or after is None or not setting.secret:
+        return before == after
+    try:
+        was = house.sealer.open(before, name=setting.name)
+    except SealError:  # by another key: nobody can read it any more
+        return False
+    return was == house.sealer.open(after, name=setting.name)
 
 
 def checked_value(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from alembic.script import ScriptDirectory
 
+from appliance.database.databases import Databases
 from appliance.database.migrate import upgrade
 from appliance.database.schema import Schema, version
 from appliance.operations.house import House
@@ -24,21 +25,25 @@ class Step:
 
 
 def _migrate(house: House, *, really: bool) -> list[Step]:
-    """Find the databases of another version, and migrate them if that is really meant."""
     services = ", ".join(sorted({process.service for process in running(house)}))
     if services:
         raise Clash(f"stop the services first: {services} still run on this home")
+    return migrate(house.databases, really=really)
+
+
+def migrate(databases: Databases, *, really: bool) -> list[Step]:
+    """Find the databases of another version, and migrate them if that is really meant.
+
+    Raises:
+        Invalid: one was made by a newer program.
+    """
     steps = []
-    for name, schema, database in house.databases.existing():
+    for name, schema, database in databases.existing():
         try:
             found = version(database, schema)
             if found in (None, schema.head):
                 continue
-            if found not in _known(schema):
-                raise Invalid(
-                    f"the {name} database is at version {found}, which this program does not know: "
-                    "it was made by a newer one; install that"
-                )
+            check_known(name, schema, str(found))
             steps.append(Step(name, str(found), schema.head))
             if really:
                 upgrade(database, schema)
@@ -47,10 +52,19 @@ def _migrate(house: House, *, really: bool) -> list[Step]:
     return steps
 
 
-def _known(schema: Schema) -> set[str]:
+def check_known(name: str, schema: Schema, found: str) -> None:
+    """Check that a database's version is this program's or an earlier one.
+
+    Raises:
+        Invalid: it is a newer program's.
+    """
     folder = str(schema.versions)
     script = ScriptDirectory(folder, version_locations=[folder])
-    return {each.revision for each in script.walk_revisions()}
+    if found not in {each.revision for each in script.walk_revisions()}:
+        raise Invalid(
+            f"the {name} database is at version {found}, which this program does not know: "
+            "it was made by a newer one; install that"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

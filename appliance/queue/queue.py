@@ -38,6 +38,7 @@ from appliance.queue.marks import write_marks
 from appliance.queue.submission import FIND_KEY, Submission
 from appliance.runtime import steps
 from appliance.runtime.clock import MICROSECONDS, Clock, new_id
+from appliance.runtime.removals import Removals
 
 _LEASE_US = 300 * MICROSECONDS
 
@@ -100,7 +101,7 @@ class Queue:
             ring: wakes a service by its name.
         """
         self.database = database
-        self.folder = ContentFolder(home / "queues" / "content")
+        self.folder = ContentFolder(home / "queues" / "content", Removals(home))
         self.journey = journey
         self._clock = clock
         self._wake_mta = partial(ring, "mta")

@@ -2,8 +2,10 @@
 
 An `Exchange` (a command and its answer) becomes a line of the Activity log and one of the W3C log;
 a note (a decision in a sentence) becomes a line of the Debug log and a JSON line for the journal.
-Both are counted. Lines gather in memory and are written by the block, a quarter of a second later
-at the latest, each block in one append, so that several processes can share a file.
+Both are counted. While a service is verbose, its Debug log also has every exchange, what decisions
+were made of, and the details that are told for it; the clock ends that, nobody has to be there for
+it. Lines gather in memory and are written by the block, a quarter of a second later at the latest,
+each block in one append, so that several processes can share a file.
 
 Standards: W3C WD-logfile-960221; the manual §9.8 (Activity: ten columns by tabs; file names).
 Owns: the open log files. Never: blocks mail: a disk error is told once on stderr, mail goes on.
@@ -29,6 +31,8 @@ from appliance.runtime import metrics
 _FLUSH_OCTETS = 64 << 10
 _FLUSH_S = 0.25
 _MAX_FIELD = 1000
+_MAX_DETAIL = 8000
+LONGEST_VERBOSE_S = 86_400
 
 
 class Exchange(NamedTuple):
@@ -69,6 +73,8 @@ class LogOptions:
         w3c: write the W3C log.
         w3c_fields: its columns.
         w3c_rollover: hourly, daily, monthly or never.
+        verbose_until: when being verbose ends, in seconds since 1970; 0 for not at all. What is
+            more than a day ahead is a mistake, and counts as not at all.
     """
 
     activity: bool = True
@@ -76,6 +82,7 @@ class LogOptions:
     w3c: bool = False
     w3c_fields: tuple[str, ...] = ()
     w3c_rollover: str = "daily"
+    verbose_until: float = 0.0
 
 
 class _File:
@@ -154,6 +161,12 @@ class Logs:
                 self._w3c.close()  # the next line begins with a new #Fields
             self.options = options
 
+    @property
+    def is_verbose(self) -> bool:
+        """Whether details are written at present; ask before making one up."""
+        until = self.options.verbose_until
+        return until != 0.0 and 0.0 < until - time.time() <= LONGEST_VERBOSE_S
+
     def exchange(self, found: Exchange) -> None:
         """Log a command and its answer."""
         metrics.count_exchange(found.kind, found.command, found.response)
@@ -164,6 +177,10 @@ class Logs:
                 full = self._activity.add(self._activity_line(found))
             if options.w3c:
                 full = self._w3c.add(_w3c_line(found, options.w3c_fields)) or full
+            if options.verbose_until and self.is_verbose:
+                for text in _both_ways(found):
+                    line = self._debug_line("VERBOSE", found.message_id, "", text[:_MAX_DETAIL])
+                    full = self._debug.add(line) or full
             self._gathered(full=full)
 
     def note(
@@ -184,11 +201,13 @@ class Logs:
         """
         metrics.NOTES.labels(self.service, level).inc()
         rule = str(reason["rule"]) if reason else ""
-        if self.options.debug:
-            columns = (level.upper(), message_id or "-", rule or "-", text)
-            line = "\t".join((self._now(), *map(_clean, columns)))
+        is_verbose = self.is_verbose
+        if self.options.debug or is_verbose:
+            line = self._debug_line(level.upper(), message_id, rule, text)
+            if is_verbose and reason:
+                line += self._debug_line("VERBOSE", message_id, rule, _facts(reason))
             with self._guard:
-                self._gathered(full=self._debug.add(line + "\n"))
+                self._gathered(full=self._debug.add(line))
         if self._to_journal:
             found: dict[str, Any] = {"service": self.service, "level": level, "text": text}
             if message_id:
@@ -196,6 +215,33 @@ class Logs:
             if reason:
                 found["reason"] = dict(reason)
             print(json.dumps(found, ensure_ascii=False), file=sys.stderr, flush=True)  # noqa: T201 - the journal's input
+
+    def detail(
+        self,
+        text: str,
+        *,
+        message_id: str = "",
+        reason: Mapping[str, object] | None = None,
+        started: float | None = None,
+    ) -> None:
+        """Log what is only worth reading while the service is verbose; otherwise do nothing.
+
+        Args:
+            text: a sentence or its beginning.
+            message_id: the queue's id of the message it is about.
+            reason: the rule with its inputs, as `Reason.to_dict` gives it.
+            started: `time.perf_counter()` when the step began that has ended now.
+        """
+        if not self.is_verbose:
+            return
+        if started is not None:
+            text += f" ({(time.perf_counter() - started) * 1000:.1f} ms)"
+        rule = str(reason["rule"]) if reason else ""
+        line = self._debug_line("VERBOSE", message_id, rule, text[:_MAX_DETAIL])
+        if reason:
+            line += self._debug_line("VERBOSE", message_id, rule, _facts(reason))
+        with self._guard:
+            self._gathered(full=self._debug.add(line))
 
     def flush(self) -> None:
         """Write what has gathered."""
@@ -250,6 +296,10 @@ class Logs:
             self._second = second
         return self._stamp
 
+    def _debug_line(self, level: str, message_id: str, rule: str, text: str) -> str:
+        columns = (level, message_id or "-", rule or "-", text)
+        return "\t".join((self._now(), *map(_clean, columns))) + "\n"
+
     def _activity_line(self, found: Exchange) -> str:
         return (
             f"{self._now()}\t{found.kind}\t{_field(found.message_id)}\t{found.port}\t"
@@ -281,6 +331,32 @@ def _clean(text: str) -> str:
 def _field(text: str) -> str:
     """Make a text fit one column: clean and bounded."""
     return _clean(text[:_MAX_FIELD])
+
+
+def _both_ways(found: Exchange) -> tuple[str, ...]:
+    """Say an exchange in sentences: what the client said (C:) and the server answered (S:)."""
+    said = f"{found.command} {found.details}".rstrip()
+    if not found.remote:  # a step, not a conversation
+        return (f"{said}: {found.response}",)
+    who = f"{found.kind} {found.remote} port {found.port}"
+    if found.login:
+        who += f" as {found.login}"
+    by_client, by_server = found.received, found.sent
+    if found.kind.endswith("-OU"):  # we are the client
+        by_client, by_server = by_server, by_client
+    return (
+        f"{who} C: {said} [{by_client} octets]",
+        f"{who} S: {found.response} [{by_server} octets]",
+    )
+
+
+def _facts(reason: Mapping[str, object]) -> str:
+    """Say what a decision was made of: outcome, setting, reply, inputs."""
+    found = {name: reason[name] for name in ("outcome", "setting", "reply") if name in reason}
+    inputs = reason.get("inputs")
+    if isinstance(inputs, Mapping):
+        found.update(inputs)
+    return "; ".join(f"{name}: {value}" for name, value in found.items())[:_MAX_DETAIL]
 
 
 def _w3c_line(found: Exchange, fields: tuple[str, ...]) -> str:

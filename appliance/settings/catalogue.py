@@ -7,6 +7,7 @@ from typing import Any
 
 from appliance.settings import (
     auth,
+    backup,
     httpmail,
     journey,
     limits,
@@ -25,7 +26,7 @@ from appliance.settings.setting import Setting, SettingsError, _registry
 
 SECTIONS = (
     *(smtp, relay, retry, smarthost, mta, pop),
-    *(httpmail, web, auth, tls, limits, log, journey, trends),
+    *(httpmail, web, auth, tls, limits, log, journey, trends, backup),
 )
 
 

@@ -9,12 +9,17 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _DURATION = re.compile(r"([0-9]{1,12})\s*([smhd]?)", re.IGNORECASE)
+_INSTANT = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]"
+    r"([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 _UNIT_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")  # RFC 1123 §2.1
@@ -111,6 +116,33 @@ class Duration:
         """Say what is allowed."""
         low, high = self.render(self.minimum_s), self.render(self.maximum_s)
         return f"a length of time such as 15m, 4h or 2d, from {low} to {high}"
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """A moment, to the second, or none (RFC 3339 §5.6)."""
+
+    def parse(self, text: str) -> datetime | None:
+        """Take date, time and their distance from UTC, or nothing; returns it in UTC."""
+        text = text.strip()
+        if not text:
+            return None
+        match = _INSTANT.fullmatch(text)
+        try:
+            if match is None:
+                raise ValueError(text)
+            moment = datetime.fromisoformat(f"{match[1]}T{match[2]}{match[3].upper()}")
+            return moment.astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise ValueError(f"{text!r} is not a moment; {self.describe()}") from None
+
+    def render(self, value: datetime | None) -> str:
+        """Render in UTC."""
+        return "" if value is None else f"{value.replace(tzinfo=None).isoformat()}Z"
+
+    def describe(self) -> str:
+        """Say what is allowed."""
+        return "a moment such as 2026-11-23T14:30:00Z or 2026-11-23T15:30:00+01:00, or nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,11 +432,11 @@ def _check_address(text: str, wrong: str) -> None:
 
 
 AnyKind = (
-    Boolean | Integer | Duration | Text | Marks | Choice | Words | Ranges | IpAddresses | HostName
-    | HostPort | HostPorts | WebUrl
+    Boolean | Integer | Duration | Instant | Text | Marks | Choice | Words | Ranges | IpAddresses
+    | HostName | HostPort | HostPorts | WebUrl
 )  # fmt: skip
 __all__ = [
-    "AnyKind", "Boolean", "Choice", "Duration", "HostName", "HostPort", "HostPorts", "Integer",
-    "IpAddresses", "Kind", "Marks", "Network", "Ranges", "Text", "WebUrl", "Words",
+    "AnyKind", "Boolean", "Choice", "Duration", "HostName", "HostPort", "HostPorts", "Instant",
+    "Integer", "IpAddresses", "Kind", "Marks", "Network", "Ranges", "Text", "WebUrl", "Words",
     "split_host_port", "with_port",
 ]  # fmt: skip

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from appliance.settings.kinds import Boolean, Choice, Integer, Words
+from datetime import datetime
+
+from appliance.settings.kinds import Boolean, Choice, Instant, Integer, Words
 from appliance.settings.setting import Setting, define
 
 
@@ -45,6 +47,26 @@ def _switches(
     return activity, debug, w3c
 
 
+def _verbose(prefix: str, service: str) -> Setting[datetime | None]:
+    """Define until when a service's Debug log is verbose."""
+    return define(
+        Setting(
+            name=f"{prefix}.verbose_until",
+            kind=Instant(),
+            default=None,
+            title=f"{service} Debug log verbose until",
+            help=(
+                f"Until then the {service} Debug log also has each command and answer, without "
+                "passwords, what each decision was made of, and how long steps took, even where it "
+                "is switched off. It ends by itself, and is at most a day ahead; `posthouse debug` "
+                "sets it."
+            ),
+            manual="8.2",
+            checklist="453-455",
+        )
+    )
+
+
 smtp_activity, smtp_debug, smtp_w3c = _switches("smtp", "SMTP", manual="6.2", checklist="257-260")
 pop_activity, pop_debug, pop_w3c = _switches("pop", "POP", manual="6.4.1", checklist="282-283")
 mta_activity, mta_debug, mta_w3c = _switches("mta", "MTA", manual="6.7", checklist="307")
@@ -52,6 +74,11 @@ httpmail_activity, httpmail_debug, httpmail_w3c = _switches(
     "httpmail", "HTTPMAIL", manual="8.3", checklist="322"
 )
 web_activity, web_debug, web_w3c = _switches("web", "WEB", manual="8.3", checklist="")
+smtp_verbose = _verbose("smtp", "SMTP")
+pop_verbose = _verbose("pop", "POP")
+mta_verbose = _verbose("mta", "MTA")
+httpmail_verbose = _verbose("httpmail", "HTTPMAIL")
+web_verbose = _verbose("web", "WEB")
 w3c_fields = define(
     Setting(
         name="log.w3c_fields",

@@ -18,6 +18,7 @@ from appliance.database.errors import DatabaseError
 from appliance.database.statement import Connection, Statement, param
 from appliance.database.writer import Transaction
 from appliance.mail.digest import Digest, digest
+from appliance.runtime.removals import Removals
 from appliance.store import tables
 
 DIGESTED = 256 << 10  # octets of a content that its digest is made of
@@ -46,7 +47,8 @@ _log = logging.getLogger(__name__)
 @lru_cache(maxsize=1024)
 def content_folder(home: Path, postoffice_id: int) -> ContentFolder:
     """Return where a post office's large contents lie."""
-    return ContentFolder(home / "postoffices" / str(postoffice_id) / "content")
+    folder = home / "postoffices" / str(postoffice_id) / "content"
+    return ContentFolder(folder, Removals(home))
 
 
 def insert_content(

@@ -157,7 +157,7 @@ class Doors:
         pair = base64.b64encode(f"{ALICE}:{PASSWORD}".encode()).decode()
         status, _, body = self.https(
             "PROPFIND",
-            f"/MEHTTPMail/{ALICE}/Inbox/",
+            "/MEHTTPMail/folders/Inbox/",
             query,
             Authorization=f"Basic {pair}",
             Depth="1",

@@ -67,7 +67,7 @@ def test_each_service_runs_hardened(machine: Machine, service: str) -> None:
         "yes",
     )
     assert facts["WatchdogUSec"] not in ("0", "infinity")
-    assert facts["CapabilityBoundingSet"] == ""
+    assert facts.get("CapabilityBoundingSet", "") == ""
 
 
 def test_the_server_starts_with_the_machine(machine: Machine) -> None:

@@ -27,12 +27,21 @@ from webadmin.api.routes import ROUTES
 # Operations without a row in the API's table, and why.
 ELSEWHERE = {
     "address.list": "GET /addresses gives them by the page",
+    "backup.create": "files of the server's machine, for the command line and its timer",
+    "backup.delete": "the same",
+    "backup.list": "the same",
+    "backup.restore": "needs the services stopped",
+    "backup.verify": "takes as long as the home is large",
     "badmail.read": "octets of a message, for the command line",
     "logs.find": "paths of the server's own files",
+    "mailbox.check-password": "for the Ansible modules, which ask the command line",
     "mailbox.list": "GET /mailboxes gives them by the page",
     "service.metrics": "Prometheus asks the daemons",
+    "settings.load": "PUT /settings/{setting} sets one after the other",
+    "settings.plan": "for the command line, and the Ansible modules that ask it",
     "upgrade.plan": "needs the services stopped",
     "upgrade.run": "needs the services stopped",
+    "upgrade.with_backup": "needs the services stopped",
 }
 SECRET = "no-one may read this"
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")

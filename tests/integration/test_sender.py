@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,7 +30,7 @@ from appliance.queue.submission import Submission
 from appliance.rules.access import Actor, ActorKind
 from appliance.runtime import steps
 from appliance.runtime.doorbell import Doorbell
-from appliance.runtime.logs import Logs
+from appliance.runtime.logs import LogOptions, Logs
 from tests.support.clock import SetClock
 from tests.support.remote_host import RemoteHost
 
@@ -584,6 +586,40 @@ def test_a_smart_host_gets_all_mail_after_a_login(play: Callable[[Scenario], Non
         log = post.log()
         assert "\tAUTH\t(hidden)\t235" in log
         assert encoded not in log
+        assert "very secret" not in log
+
+    play(scenario)
+
+
+def test_a_verbose_log_has_what_the_dns_and_the_host_answered_and_no_password(
+    play: Callable[[Scenario], None],
+) -> None:  # CHECKLIST 453-455, 459
+    async def scenario(post: Post) -> None:
+        post.logs.configure(LogOptions(verbose_until=time.time() + 600))
+        context = server_context(*self_signed(post.house.home / "remote", ["mx1.beta.test"]))
+        async with RemoteHost(tls=context) as host:
+            post.know("beta.test", host)
+            entry = post.submit("bob@beta.test")
+            await post.gone(entry)
+        async with RemoteHost(offers=("AUTH PLAIN LOGIN",)) as host:
+            post.set(
+                smarthost__host=f"127.0.0.1:{host.port}",
+                smarthost__username="posthouse",
+                smarthost__password="very secret",
+                smarthost__enabled="yes",
+                smtp__outbound_tls="never",
+            )
+            await post.gone(post.submit("bob@beta.test"))
+            (auth,) = [line for line in host.sessions[0] if line.startswith("AUTH")]
+        log = post.log()
+        assert "the DNS was asked for beta.test MX: 10 mx1.beta.test (" in log
+        assert "the DNS was asked for mx1.beta.test A, AAAA: 127.0.0.1 (" in log
+        assert "mail for beta.test goes to the first that answers of mx1.beta.test [127.0." in log
+        assert re.search(r"TLS with mx1\.beta\.test \[127\.0\.0\.1\]: TLSv1\.\d \w+ \(", log)
+        assert re.search(rf"{entry}\t-\tSMTP-OU 127\.0\.0\.1 port \d+ C: MAIL FROM:<alice@", log)
+        assert re.search(rf"{entry}\t-\tSMTP-OU 127\.0\.0\.1 port \d+ S: 250 ", log)
+        assert "C: AUTH (hidden) [" in log
+        assert auth.split()[-1] not in log
         assert "very secret" not in log
 
     play(scenario)

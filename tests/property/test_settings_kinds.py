@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import string
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from appliance.settings.kinds import (
     HostName,
     HostPort,
     HostPorts,
+    Instant,
     Integer,
     IpAddresses,
     Kind,
@@ -50,13 +52,16 @@ hosts = st.one_of(
 ports = st.integers(1, 65535)
 
 
-def values_of(kind: Kind[Any]) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - one per kind
+def values_of(kind: Kind[Any]) -> st.SearchStrategy[Any]:  # noqa: C901, PLR0911 - one per kind
     """Make right values of a kind."""
     match kind:
         case Boolean():
             return st.booleans()
         case Integer(minimum, maximum) | Duration(minimum, maximum):
             return st.integers(minimum, maximum)
+        case Instant():
+            moments = st.datetimes(timezones=st.just(UTC), min_value=datetime(1970, 1, 1))  # noqa: DTZ001 - Hypothesis wants it so
+            return st.none() | moments.map(lambda each: each.replace(microsecond=0))
         case Text(may_be_empty=may_be_empty):
             return lines if may_be_empty else lines.filter(bool)
         case Marks():

@@ -23,11 +23,19 @@ from appliance.operations.badmail import (
     ShowBadMail,
 )
 from appliance.operations.census import FindAddresses, FindMailboxes, SurveyPostOffice
-from appliance.operations.domains import CreateDomain, DeleteDomain, EnableDomain, ListDomains
+from appliance.operations.debugging import ListDebugging, StartDebugging, StopDebugging
+from appliance.operations.domains import (
+    CreateDomain,
+    DeleteDomain,
+    EnableDomain,
+    ListDomains,
+    ShowDomain,
+)
 from appliance.operations.health import ShowHealth
 from appliance.operations.logs import FindLogs
 from appliance.operations.mailboxes import (
     ChangeOwnPassword,
+    CheckMailboxPassword,
     CreateMailbox,
     DeleteMailbox,
     EditMailbox,
@@ -72,7 +80,13 @@ from appliance.operations.records import ListAudit, ListRevisions
 from appliance.operations.revisions import PlanReturn, PlanUndo, ReturnTo, UndoRevision
 from appliance.operations.services import ListServices, ReadMetrics
 from appliance.operations.sessions import EndSession, EndSessions, ListSessions
-from appliance.operations.settings import ChangeSetting, GetSetting, ListSettings
+from appliance.operations.settings import (
+    ChangeSetting,
+    ChangeSettings,
+    GetSetting,
+    ListSettings,
+    PlanSettings,
+)
 from appliance.operations.tokens import CreateToken, ListTokens, RevokeToken
 from appliance.operations.trends import Trend
 from appliance.operations.upgrade import PlanUpgrade, UpgradeDatabases
@@ -82,6 +96,14 @@ from appliance.rules.access import (
     Actor,
     ActorKind,
     Permission,
+)
+from appliance.upkeep.backup.operations import (
+    CreateBackup,
+    DeleteBackup,
+    ListBackups,
+    RestoreBackup,
+    UpgradeWithBackup,
+    VerifyBackup,
 )
 from tests.support.town import PASSWORD
 
@@ -127,6 +149,7 @@ WHO: dict[type[Operation], tuple[Callable[[str], Operation], May]] = {
         May.NOBODY_ELSE,
     ),
     DeleteDomain: (lambda po: DeleteDomain(domain=f"{po}.test"), May.NOBODY_ELSE),
+    ShowDomain: (lambda po: ShowDomain(domain=f"{po}.test"), May.NOBODY_ELSE),
     ListDomains: (lambda po: ListDomains(postoffice=po), May.OWN_ADMIN),
     CreateMailbox: (
         lambda po: CreateMailbox(mailbox=f"new@{po}", password=PASSWORD),
@@ -135,6 +158,10 @@ WHO: dict[type[Operation], tuple[Callable[[str], Operation], May]] = {
     SetMailboxPassword: (
         lambda po: SetMailboxPassword(mailbox=f"{USER[po]}@{po}", password=PASSWORD),
         May.OWN_ADMIN,
+    ),
+    CheckMailboxPassword: (
+        lambda po: CheckMailboxPassword(mailbox=f"{USER[po]}@{po}", password=PASSWORD),
+        May.NOBODY_ELSE,
     ),
     EnableMailbox: (
         lambda po: EnableMailbox(mailbox=f"{USER[po]}@{po}", enabled=False),
@@ -194,6 +221,11 @@ WHO: dict[type[Operation], tuple[Callable[[str], Operation], May]] = {
         lambda po: ChangeSetting(setting="smtp.port", value="26"),
         May.NOBODY_ELSE,
     ),
+    PlanSettings: (lambda po: PlanSettings(values={"smtp.port": "26"}), May.NOBODY_ELSE),
+    ChangeSettings: (
+        lambda po: ChangeSettings(values={"smtp.port": "26", "pop.port": None}),
+        May.NOBODY_ELSE,
+    ),
     ListQueue: (lambda po: ListQueue(), May.NOBODY_ELSE),
     CountQueue: (lambda po: CountQueue(), May.NOBODY_ELSE),
     CountDestinations: (lambda po: CountDestinations(), May.NOBODY_ELSE),
@@ -228,6 +260,9 @@ WHO: dict[type[Operation], tuple[Callable[[str], Operation], May]] = {
     PlanUndo: (lambda po: PlanUndo(revision=1), May.NOBODY_ELSE),
     UndoRevision: (lambda po: UndoRevision(revision=10**6), May.NOBODY_ELSE),
     ListAudit: (lambda po: ListAudit(), May.NOBODY_ELSE),
+    StartDebugging: (lambda po: StartDebugging(service="SMTP"), May.NOBODY_ELSE),
+    StopDebugging: (lambda po: StopDebugging(service="SMTP"), May.NOBODY_ELSE),
+    ListDebugging: (lambda po: ListDebugging(), May.NOBODY_ELSE),
     FindLogs: (lambda po: FindLogs(service="SMTP", kind="debug"), May.NOBODY_ELSE),
     ListServices: (lambda po: ListServices(), May.NOBODY_ELSE),
     ReadMetrics: (lambda po: ReadMetrics(), May.NOBODY_ELSE),
@@ -235,6 +270,12 @@ WHO: dict[type[Operation], tuple[Callable[[str], Operation], May]] = {
     ShowHealth: (lambda po: ShowHealth(), May.NOBODY_ELSE),
     PlanUpgrade: (lambda po: PlanUpgrade(), May.NOBODY_ELSE),
     UpgradeDatabases: (lambda po: UpgradeDatabases(), May.NOBODY_ELSE),
+    UpgradeWithBackup: (lambda po: UpgradeWithBackup(), May.NOBODY_ELSE),
+    CreateBackup: (lambda po: CreateBackup(label="No Label"), May.NOBODY_ELSE),
+    ListBackups: (lambda po: ListBackups(), May.NOBODY_ELSE),
+    VerifyBackup: (lambda po: VerifyBackup(backup="none"), May.NOBODY_ELSE),
+    RestoreBackup: (lambda po: RestoreBackup(backup="none"), May.NOBODY_ELSE),
+    DeleteBackup: (lambda po: DeleteBackup(backup="none"), May.NOBODY_ELSE),
 }
 ACTORS = {
     "operator": Actor(ActorKind.OPERATOR, "anna"),

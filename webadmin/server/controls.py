@@ -36,6 +36,7 @@ SECTIONS = {
     "log": _l("Logs"),
     "journey": _l("Journeys"),
     "trends": _l("Plots"),
+    "backup": _l("Backups"),
 }
 EFFECTS = {
     Effect.LIVE: _l("Takes effect within a second"),

@@ -157,7 +157,7 @@ def facts(found: Facts | None, login: str) -> Facts:
         "role": found["role"].lower(),
         "full_name": found["full_name"],
         "quota_kb": found["quota_kb"],
-        "addresses": found["addresses"],
+        "addresses": sorted(found["addresses"], key=str.casefold),
     }
 
 
@@ -166,27 +166,31 @@ def wanted(before: Facts, params: Facts) -> Facts:
     made = {"role": "user", "full_name": "", "quota_kb": 0, "addresses": []}
     after = {**made, **before, "state": params["state"]}
     after.update({name: params[name] for name in _EDITED if params[name] is not None})
-    after["addresses"] = after["addresses"] + missing(after["addresses"], params["addresses"] or [])
+    there = after["addresses"]
+    after["addresses"] = sorted(
+        [*there, *missing(there, params["addresses"] or [])], key=str.casefold
+    )
     return after
 
 
 def missing(there: list[str], asked_for: list[str]) -> list[str]:
     """Return the addresses that are asked for and not there, each once."""
-    keys = {key(each) for each in there}
-    found = []
-    for each in asked_for:
-        if key(each) not in keys:
-            keys.add(key(each))
-            found.append(each)
-    return found
+    keys = set(map(key, there))
+    found = {key(each): with_ascii_domain(each) for each in asked_for}
+    return [address for each, address in found.items() if each not in keys]
 
 
 def key(address: str) -> str:
-    """Return an address in one form: letters in lower case, an international domain encoded."""
-    local_part, _, domain = address.strip().rpartition("@")
+    """Return what tells one address from another: upper and lower case don't."""
+    return unicodedata.normalize("NFC", with_ascii_domain(address).lower())
+
+
+def with_ascii_domain(address: str) -> str:
+    """Return an address as the server keeps it: with an international domain encoded."""
+    local_part, at, domain = address.strip().rpartition("@")
     with suppress(UnicodeError):  # wrong, as the command will say
         domain = domain.encode("idna").decode()
-    return unicodedata.normalize("NFC", f"{local_part}@{domain}".lower())
+    return f"{local_part}{at}{domain}"
 
 
 def _password(after: Facts) -> Facts:
@@ -207,13 +211,14 @@ def _carry_out(posthouse: Posthouse, before: Facts, after: Facts, password: str)
     if was == "absent":
         line = one_line(posthouse.module, password)
         posthouse.run("mailbox", "create", *edits, "--password-stdin", about=login, given=line)
-        before = facts(posthouse.show("mailbox", login), login)  # it has addresses now
+        if after["addresses"]:  # it has some by itself now
+            before = facts(posthouse.show("mailbox", login), login)
         was = "present"
     elif edits:
         posthouse.run("mailbox", "edit", *edits, about=login)
     if "password" in after:
         posthouse.set_password(login, password)
-    for address in missing(before["addresses"], after["addresses"]):
+    for address in missing(before.get("addresses", []), after["addresses"]):
         posthouse.run("address", "create", f"--mailbox={login}", about=address)
     if was != after["state"]:
         verb = "enable" if after["state"] == "present" else "disable"

@@ -117,6 +117,7 @@ def main() -> None:
     if Posthouse(module).is_installed():
         changes = _load(module, values)
     else:
+        _hide(module, values, None)
         changes = [_unknown(name, value) for name, value in sorted(values.items())]
     effects = {each["effect"] for each in changes}
     module.exit_json(

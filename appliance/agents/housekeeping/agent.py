@@ -15,6 +15,7 @@ from appliance.agents.housekeeping.sampler import Sampler
 from appliance.database.errors import DatabaseError
 from appliance.operations.house import House
 from appliance.queue.samples import MINUTE_US
+from appliance.runtime import manager
 from appliance.runtime.clock import MICROSECONDS
 from appliance.runtime.logs import Logs
 
@@ -25,11 +26,18 @@ _LITTLE_S = 0.1
 def run(house: House, logs: Logs, ready: Callable[[], None]) -> None:
     """Do the chores until SIGTERM."""
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+
+    def end(*_: object) -> None:
+        manager.tell("STOPPING=1")
+        stop.set()
+
+    signal.signal(signal.SIGTERM, end)
+    manager.answer_reload()
     ready()
     sampler = Sampler(house)
     due_s = 0.0
     while not stop.is_set():
+        manager.beat()
         house.live.refresh()
         if time.monotonic() >= due_s:
             due_s = time.monotonic() + _EVERY_S
@@ -56,6 +64,7 @@ def _until_next_minute_s(house: House) -> float:
 def do_chores(house: House, logs: Logs) -> None:
     """Do every chore once."""
     for chore in CHORES:
+        manager.beat()
         try:
             done = chore(house)
         except (DatabaseError, OSError) as error:

@@ -6,6 +6,7 @@ Owns: nothing. Failure: a chore that fails is logged; the others go on.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 
 from sqlalchemy import delete
@@ -16,6 +17,7 @@ from appliance.operations.house import House
 from appliance.queue.desk import Desk
 from appliance.queue.samples import Samples
 from appliance.runtime.clock import MICROSECONDS
+from appliance.runtime.removals import Removals
 from appliance.settings import auth, journey, log, trends, web
 
 _DAY_S = 86_400
@@ -34,6 +36,18 @@ _PURGE_REST = [
 ]
 
 
+def _not_during_a_backup(chore: Callable[[House], str]) -> Callable[[House], str]:
+    """Leave a chore to the next round while a backup runs, which may still need what it removes."""
+
+    @wraps(chore)
+    def held(house: House) -> str:
+        with Removals(house.home).allowed() as may:
+            return chore(house) if may else ""
+
+    return held
+
+
+@_not_during_a_backup
 def remove_deleted(house: House) -> str:
     """Remove the mail of deleted mailboxes, then what the directory remembers of them."""
     mailboxes, postoffices = house.directory.deleted()
@@ -101,6 +115,7 @@ def expire_sessions(house: House) -> str:
     return f"{count} sessions forgotten" if count else ""
 
 
+@_not_during_a_backup
 def forget_deliveries(house: House) -> str:
     """Forget all old deliveries whose queue entries are closed, durably closed first.
 
@@ -144,6 +159,7 @@ def remove_deleted_folders(house: House) -> str:
     return f"{count} deleted folders removed" if count else ""
 
 
+@_not_during_a_backup
 def sweep_contents(house: House) -> str:
     """Unlink content files that a crash left without a row."""
     count = 0

@@ -100,6 +100,9 @@ class Conversation:
         """Converse until either side ends it."""
         adapter, engine = self._adapter, self.engine
         adapter.send(engine.greeting())
+        if self._logs.is_verbose:
+            secured = adapter.cipher or "without TLS"
+            self._logs.detail(f"{self._client} has connected to port {adapter.port}, {secured}")
         try:
             while not engine.is_closing:
                 line = await adapter.line(engine.line_limit)
@@ -113,7 +116,9 @@ class Conversation:
                 else:
                     await self._answer(event, octets)
             await adapter.flush()
-        except ConnectionGone:
+        except ConnectionGone as error:
+            why = f": {error.__cause__}" if error.__cause__ else ""
+            self._logs.detail(f"{self._client} has gone{why}", message_id=self._id)
             return
 
     async def _answer(self, event: Event, octets: int) -> None:
@@ -146,6 +151,7 @@ class Conversation:
         sender = event.command.reverse_path
         reason = judge_sender(self._house, sender, login=self._logged_in)
         if reason.accepted:
+            self._tell(reason)
             return Reply(250, "2.1.0", _OK)
         self._refuse(reason, "", sender)
         assert reason.reply is not None
@@ -161,10 +167,16 @@ class Conversation:
         )
         if reason.accepted:
             self._granted.append(reason)
+            self._tell(reason)
         else:
             self._refuse(reason, str(event.recipient.address), self.engine.reverse_path)
         assert reason.reply is not None
         return reason.reply
+
+    def _tell(self, reason: Reason) -> None:
+        """Write down what was allowed, while somebody wants to know."""
+        if self._logs.is_verbose:
+            self._logs.detail(reason.text, message_id=self._id, reason=reason.to_dict())
 
     def _refuse(self, reason: Reason, recipient: str, sender: Address | None) -> None:
         """Write down a refusal: Debug log, metric, journey."""
@@ -191,7 +203,9 @@ class Conversation:
     async def _login(self, event: Credentials) -> Reply:
         if event.authzid not in ("", event.authcid):
             return Reply(535, "5.7.8", "Acting as somebody else is not possible here")
+        started = time.perf_counter()
         result = await self._logins.check(event.authcid, event.password, client=self._client)
+        self._logs.detail(f"the login of {self._client} was looked at", started=started)
         level = "info" if result.mailbox else "warning"
         text = f"login {result.login!r} from {self._client}: {result.reason.text}"
         self._logs.note(level, text, reason=result.reason.to_dict())
@@ -205,8 +219,11 @@ class Conversation:
     async def _start_tls(self, event: TlsRequested) -> None:
         self._adapter.send(self.engine.answer(Reply(220, "2.0.0", "Ready to start TLS")))
         self._log(event.verb, event.detail, self.engine.last_reply, 10)
+        started = time.perf_counter()
         await self._adapter.start_tls()
-        self.engine.tls_started(self._adapter.cipher)
+        cipher = self._adapter.cipher
+        self._logs.detail(f"TLS with {self._client}: {cipher}", started=started)
+        self.engine.tls_started(cipher)
         self._logged_in = ""  # RFC 3207 §4.2
 
     async def _receive(self, event: DataRequested) -> None:
@@ -285,6 +302,7 @@ class Conversation:
         metrics.ACCEPTED.inc()
         self._idle_commands = 0
         metrics.ACCEPT_SECONDS.observe(time.perf_counter() - started)
+        self._logs.detail("the message is in the queue", message_id=self._id, started=started)
         return Reply(250, "2.0.0", f"{_OK} ({self._id})")
 
     def _trace_line(self) -> bytes:

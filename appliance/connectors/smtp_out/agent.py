@@ -47,7 +47,7 @@ async def run(
         stop: set to end; messages under way are finished if that takes no longer than seconds.
         ready: called when mail is being sent.
     """
-    resolver = TellingResolver(DnsResolver(partial(_dns_servers, house)), logs)
+    resolver = DnsResolver(partial(_dns_servers, house))
     sender = Sender(house, logs, resolver=resolver, stop=stop)
     await sender.run(bell, ready)
     logs.close()
@@ -66,7 +66,9 @@ class Sender:
         self._wake = asyncio.Event()
         self._lanes = Lanes()
         router = Router(
-            resolver, shuffle=random.SystemRandom().shuffle, has_address=_is_on_this_machine
+            TellingResolver(resolver, logs),
+            shuffle=random.SystemRandom().shuffle,
+            has_address=_is_on_this_machine,
         )
         self._courier = Courier(
             house, logs, lanes=self._lanes, router=router, stop=stop, on_change=self._moved

@@ -181,6 +181,10 @@ class Courier:
         route = await self._router.route(group[0].destination, settings, local_domain=helo)
         if isinstance(route, Reason):
             return route
+        if self._logs.is_verbose:
+            hosts = ", ".join(map(str, route.hosts))
+            text = f"mail for {group[0].destination} goes to the first that answers of {hosts}"
+            self._logs.detail(text, message_id=group[0].entry_id)
         manner = Manner(
             helo=helo,
             tls=cast("TlsPolicy", settings[smtp.outbound_tls]),

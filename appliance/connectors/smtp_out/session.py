@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
@@ -114,8 +115,10 @@ class Session:
             Unreachable: there is no connection, or the host or we refused the session.
         """
         try:
+            started = time.perf_counter()
             async with asyncio.timeout(manner.timeout_s):
                 wire = await Wire.connect(host.address, host.port)
+            logs.detail(f"connected to {host}", message_id=entry_id, started=started)
         except TimeoutError:
             raise Unreachable("no connection in time") from None
         except OSError as error:
@@ -194,6 +197,7 @@ class Session:
 
     async def _shake_hands(self) -> None:
         name = self.host.name.rstrip(".") if self.host.has_name else None
+        started = time.perf_counter()
         try:
             if self._wire.has_unread:  # RFC 3207 §5: clear text after the go-ahead may be anybody's
                 raise ssl.SSLError("clear text came after STARTTLS was agreed to")
@@ -201,6 +205,8 @@ class Session:
         except OSError as error:
             text = f"the TLS handshake failed: {_why(error)}"
             raise Unreachable(text, tls=not self._tls_at_once) from error
+        text = f"TLS with {self.host}: {self.tls}"
+        self._logs.detail(text, message_id=self._entry_id, started=started)
 
     def _is_about_tls(self) -> bool:
         """Whether a session that needs TLS, perhaps for a password, ended on the way to it."""

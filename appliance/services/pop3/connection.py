@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 import traceback
 from collections.abc import Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
@@ -91,6 +92,10 @@ class Pop3Connection(asyncio.Protocol):
             implementation="Posthouse",
         )
         transport.write(self._engine.greeting())
+        if self._service.logs.is_verbose:
+            port = self._listener.port
+            text = f"{self.client} has connected to port {port}, {_secured(transport)}"
+            self._service.logs.detail(text)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes and answer what is complete."""
@@ -241,8 +246,10 @@ class Pop3Connection(asyncio.Protocol):
 
     async def _log_in(self, engine: Pop3Server, event: Login, size: int) -> None:
         service = self._service
+        started = time.perf_counter()
         try:
             result = await service.logins.check(event.user, event.password, client=self.client)
+            service.logs.detail(f"the login of {self.client} was looked at", started=started)
             level = "info" if result.mailbox else "warning"
             text = f"login {result.login!r} from {self.client}: {result.reason.text}"
             service.logs.note(level, text, reason=result.reason.to_dict())
@@ -264,6 +271,7 @@ class Pop3Connection(asyncio.Protocol):
                     mailbox.postoffice_id, mailbox.id, folder, service.listings
                 )
                 answer = engine.login_ok(self._maildrop)
+                service.logs.detail(f"{self.login}: the maildrop is open", started=started)
         except DatabaseError as error:
             service.logs.note("error", f"a login could not be looked at: {error}")
             answer = engine.login_failed("SYS/TEMP", "the server can't look at logins at present")
@@ -279,6 +287,7 @@ class Pop3Connection(asyncio.Protocol):
         self._send(event, event.data, size)
         self._flush()
         loop = asyncio.get_running_loop()
+        started = time.perf_counter()
         try:
             transport = await loop.start_tls(self._transport, self, context, server_side=True)
         except (OSError, ssl.SSLError) as error:
@@ -286,6 +295,9 @@ class Pop3Connection(asyncio.Protocol):
             self.hang_up()
             return
         self._transport = transport
+        if self._service.logs.is_verbose and transport is not None:
+            text = f"TLS with {self.client}: {_secured(transport)}"
+            self._service.logs.detail(text, started=started)
         engine.tls_started()
 
     async def _quit(self, engine: Pop3Server, event: Quit, size: int) -> None:
@@ -294,6 +306,7 @@ class Pop3Connection(asyncio.Protocol):
         ok, text = True, ""
         if event.deleted and maildrop is not None:
             store = self._service.house.store
+            started = time.perf_counter()
             steps.reach("pop3.expunge.before")
             try:
                 removed = await asyncio.to_thread(
@@ -307,6 +320,9 @@ class Pop3Connection(asyncio.Protocol):
                 self._service.logs.note("error", f"{self.login}: {error}")
             else:
                 steps.reach("pop3.expunge.after")
+                self._service.logs.detail(
+                    f"{self.login}: deleted messages: {len(event.deleted)}", started=started
+                )
                 for _, entry_id in removed:
                     self._record(Kind.DELETED, entry_id)
         self._release()
@@ -388,3 +404,9 @@ class Pop3Connection(asyncio.Protocol):
                 login=self.login,
             )
         )
+
+
+def _secured(transport: asyncio.Transport) -> str:
+    """Return TLS version and cipher of a connection, for people."""
+    tls = transport.get_extra_info("ssl_object")
+    return f"{tls.version()} {tls.cipher()[0]}" if tls is not None else "without TLS"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.appliance.harness.machine import caches, remove
 
-_KEEP = 3  # of a kind: this branch's, main's, and the one before
+_KEEP = 4  # of a kind: this branch's, main's, and those before them
 
 _held: list[TextIOWrapper] = []
 

@@ -91,18 +91,24 @@ class Lab:
         del self._hosts[host.name]
 
     def image(
-        self, kind: str, made_from: Iterable[str | bytes], provision: Callable[[Host], None]
+        self,
+        kind: str,
+        made_from: Iterable[str | bytes],
+        provision: Callable[[Host], None],
+        *,
+        name: str = "",
     ) -> Image:
         """A snapshot that later runs find again, as long as it is made from the same things.
 
         Args:
-            kind: the name of its shelf in the cache, and of the host while it is made.
+            kind: the name of its shelf in the cache, where the few used last stay.
             made_from: whatever decides what is on it; the base is already among it.
             provision: makes it out of a bare host that is up.
+            name: the host's name while it is made; without one, the kind.
         """
 
         def make(folder: Path) -> None:
-            host = self.host(kind)
+            host = self.host(name or kind)
             try:
                 provision(host)
                 host.snapshot(folder / "upper")

@@ -72,7 +72,7 @@ def done(run: Run) -> Callable[..., str]:
 @pytest.fixture
 def ask(done: Callable[..., str]) -> Ask:
     """Run a command with --json; returns the document."""
-    return lambda *words: json.loads(done(*words, "--json"))
+    return lambda *words, given=None: json.loads(done(*words, "--json", given=given))
 
 
 @pytest.fixture

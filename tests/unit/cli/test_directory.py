@@ -52,6 +52,58 @@ def test_a_mailbox_has_an_address_in_every_domain_of_its_post_office(done: Text,
     }
 
 
+def test_a_domain_is_shown_however_it_is_written(done: Text, ask: Ask) -> None:
+    done("domain", "create", "bücher.test", "--postoffice", "demo")
+    found = ask("domain", "show", "BÜCHER.test")
+    assert found == ask("domain", "show", "xn--bcher-kva.test")
+    assert _without(found, "created_at") == {
+        "name": "xn--bcher-kva.test",
+        "postoffice": "demo",
+        "enabled": True,
+    }
+    assert "post office  demo" in done("domain", "show", "demo.test")
+
+
+@pytest.mark.parametrize(
+    ("noun", "name", "text"),
+    [
+        ("postoffice", "nowhere", "no post office 'nowhere'"),
+        ("domain", "nowhere.test", "no post office hosts the domain 'nowhere.test'"),
+        ("mailbox", "nobody@demo", "no mailbox 'nobody@demo'"),
+        ("mailbox", "nobody@nowhere", "no mailbox 'nobody@nowhere'"),
+    ],
+)
+def test_what_is_not_there_is_null_for_those_who_ask_so(
+    done: Text, refused: Text, noun: str, name: str, text: str
+) -> None:
+    assert text in refused(noun, "show", name, "--json")
+    assert done(noun, "show", name, "--if-exists", "--json") == "null\n"
+    assert done(noun, "show", name, "--if-exists") == ""
+
+
+def test_what_can_not_be_is_refused_even_to_those_who_ask_whether_it_is_there(
+    refused: Text,
+) -> None:
+    assert "give a domain like" in refused("domain", "show", "a..b", "--if-exists")
+
+
+def test_a_password_is_checked_without_a_login_and_without_a_change(
+    done: Text, ask: Ask, refused: Text
+) -> None:
+    words = ("mailbox", "password", "alice@demo")
+    check = (*words, "--check", "--password-stdin")
+    assert ask(*check, given=SECRET) == {"login": "alice@demo", "is_password": False}
+    assert ask(*words, "--password-stdin", given=SECRET) == {"login": "alice@demo", "changed": True}
+    done("mailbox", "disable", "alice@demo")  # of a suspended mailbox, too
+    for _ in range(12):  # more than a login may fail
+        assert "is not the password" in done(*check, given="wrong one\n")
+    assert "is the password" in done(*check, given=SECRET)
+    assert [each["operation"] for each in ask("audit", "list")].count("mailbox.password") == 1
+    assert "no mailbox" in refused(
+        "mailbox", "password", "nobody@demo", "--check", "--password-stdin", given=SECRET
+    )
+
+
 def test_lists_are_tables_for_people_and_one_document_for_programs(done: Text, ask: Ask) -> None:
     lines = done("mailbox", "list", "--postoffice", "demo").splitlines()
     assert [line.split()[:3] for line in lines] == [

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from click.testing import Result
 
 Text = Callable[..., str]
@@ -20,6 +21,7 @@ def test_a_setting_is_set_read_and_reset(done: Text, ask: Ask) -> None:
         "value": "250",
         "default": "300",
         "is_default": False,
+        "secret": False,
         "title": "Maximum recipients of a message",
     }
     assert [each["name"] for each in ask("settings", "list", "--changed")] == [
@@ -83,3 +85,91 @@ def test_describe_says_everything_of_the_catalogues_entry(done: Text, ask: Ask) 
     told = done("settings", "describe", "smarthost.password")
     assert "its value is never shown" in told
     assert "§6.2" in told
+
+
+def test_a_file_is_loaded_as_a_whole_and_says_what_changed(done: Text, ask: Ask) -> None:
+    toml = """
+    smtp.max_recipients = 250
+    relay.enabled = false
+    [retry]
+    first = "900"
+    delay_notice = false
+    [limits]
+    exempt_ranges = ["192.0.2.1", "198.51.100.0/24"]
+    """
+    planned = done("settings", "load", "--dry-run", given=toml)
+    assert ask("settings", "list", "--changed") == []
+    told = done("settings", "load", given=toml)
+    assert told == planned
+    assert "smtp.max_recipients   300 (default)" in told
+    assert "off" in told
+    values = {each["name"]: each["value"] for each in ask("settings", "list", "--changed")}
+    assert values == {
+        "smtp.max_recipients": "250",
+        "relay.enabled": "no",
+        "retry.first": "15m",
+        "retry.delay_notice": "off",
+        "limits.exempt_ranges": "192.0.2.1/32 198.51.100.0/24",
+    }
+    assert done("settings", "load", given=toml) == ""
+
+
+def test_json_returns_to_the_default_and_answers_in_json(ask: Ask, done: Text) -> None:
+    done("settings", "set", "smtp.max_recipients", "250")
+    given = '{"smtp": {"max_recipients": null}, "smtp.port": 2525, "smarthost.password": "hush"}'
+    found = ask("settings", "load", given=given)
+    assert found == {
+        "changes": [
+            {
+                "name": "smarthost.password",
+                "before": None,
+                "after": "(hidden)",
+                "default": "",
+                "effect": "live",
+            },
+            {
+                "name": "smtp.max_recipients",
+                "before": "250",
+                "after": None,
+                "default": "300",
+                "effect": "live",
+            },
+            {
+                "name": "smtp.port",
+                "before": None,
+                "after": "2525",
+                "default": "25",
+                "effect": "root",
+            },
+        ],
+        "secrets": ["smarthost.password"],
+    }
+    assert ask("settings", "load", given=given)["changes"] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ("smtp.max_recipients", "neither TOML nor a JSON object"),
+        ('{"smtp.port": 1, "smtp.port": 2}', "'smtp.port' stands there twice"),
+        ('{"smtp.port": 1, "smtp": {"port": 2}}', "smtp.port stands there twice"),
+        ("smtp.port = 2.5", "smtp.port: a value is a text"),
+        ("smtp.listen = [true]", "that is a list of other things"),
+        ("[smtp.port]\na.b = 1", "smtp.port: a value is a text"),
+        ("smtp.posts = true", "did you mean smtp.port"),
+        (b"\xff", "that is not UTF-8"),
+        (b" " * (1 << 20) + b"a", "longer than 1048576 octets"),
+        ("{" * 100_000, "neither TOML nor a JSON object"),
+        ('{"a": ' * 100_000, "neither TOML nor a JSON object"),
+        ("smarthost.password = 'hu\\tsh\x7f'", "neither TOML"),
+        ('{"smarthost.password": "hush\\u0007"}', "smarthost.password: that is not"),
+        ('{"smarthost.password": [["hush"]]}', "smarthost.password: a value is a text"),
+    ],
+)
+def test_a_file_that_can_not_be_taken_is_refused_without_its_values(
+    refused: Text, ask: Ask, given: str | bytes, text: str
+) -> None:
+    told = refused("settings", "load", given=given)
+    assert text in told
+    assert "hush" not in told
+    assert ask("settings", "list", "--changed") == []

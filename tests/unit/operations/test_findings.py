@@ -14,6 +14,7 @@ from appliance.operations.findings import (
     Severity,
     of_bad_mail,
     of_certificate,
+    of_debugging,
     of_disk,
     of_failures,
     of_queue,
@@ -205,3 +206,14 @@ def test_risky_setting_is_told_by_its_name(
 
 def test_defaults_are_not_risky() -> None:
     assert found(of_settings(build([], node="one", version=0)[0])) == []
+
+
+# ── logs ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_verbose_log_is_good_to_know() -> None:
+    (finding,) = of_debugging([("SMTP", "2026-11-23T14:30:00Z")])
+    assert found([finding]) == [(Severity.INFO, "log.verbose")]
+    assert "2026-11-23T14:30:00Z" in finding.text
+    assert finding.link == "logs?service=SMTP&kind=debug"
+    assert found(of_debugging([])) == []

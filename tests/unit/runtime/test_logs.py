@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -383,3 +384,102 @@ def test_notes_go_to_the_journal_as_json_under_systemd(
         "message_id": "A1",
         "reason": {"rule": "relay.closed"},
     }
+
+
+# ── verbose ──────────────────────────────────────────────────────────────────────────────────────
+
+REASON = {
+    "rule": "relay.closed",
+    "outcome": "reject",
+    "text": "No relaying.",
+    "setting": "relay.enabled",
+    "inputs": {"client": "192.0.2.1"},
+}
+
+
+def debug_lines(tmp_path: Path) -> list[list[str]]:
+    return [line.split("\t")[1:] for line in lines(tmp_path, "*Debug*")]
+
+
+def verbose(seconds: float, *, debug: bool = True) -> LogOptions:
+    return LogOptions(debug=debug, verbose_until=time.time() + seconds)
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_a_verbose_log_has_both_ways_of_an_exchange_whatever_its_switch(
+    logs: Logs, tmp_path: Path, debug: bool
+) -> None:  # CHECKLIST 453-455
+    logs.configure(verbose(60, debug=debug))
+    logs.exchange(RCPT)
+    logs.note("info", "a note")
+    logs.flush()
+    who = "SMTP-IN 192.0.2.1 port 25 as alice@alpha"
+    answer = "250 2.1.5 Requested mail action okay, completed"
+    assert debug_lines(tmp_path) == [
+        ["VERBOSE", RCPT.message_id, "-", f"{who} C: RCPT TO:<alice@alpha.test> [30 octets]"],
+        ["VERBOSE", RCPT.message_id, "-", f"{who} S: {answer} [45 octets]"],
+        ["INFO", "-", "-", "a note"],
+    ]
+
+
+def test_where_we_are_the_client_its_octets_are_those_we_sent(logs: Logs, tmp_path: Path) -> None:
+    logs.configure(verbose(60))
+    logs.exchange(RCPT._replace(kind="SMTP-OU"))
+    logs.exchange(Exchange("MTA", command="ROUTE", details="x", response="routed"))
+    logs.flush()
+    client, server, step = (columns[-1] for columns in debug_lines(tmp_path))
+    assert client.endswith("[45 octets]")
+    assert server.endswith("[30 octets]")
+    assert step == "ROUTE x: routed"
+
+
+def test_a_verbose_log_says_what_a_decision_was_made_of(logs: Logs, tmp_path: Path) -> None:
+    logs.configure(verbose(60))
+    logs.note("info", "No relaying.", message_id="ID", reason=REASON)
+    logs.detail("looked at", reason=REASON, started=time.perf_counter())
+    logs.flush()
+    facts = "outcome: reject; setting: relay.enabled; client: 192.0.2.1"
+    note, of_note, detail, of_detail = debug_lines(tmp_path)
+    assert note == ["INFO", "ID", "relay.closed", "No relaying."]
+    assert of_note == ["VERBOSE", "ID", "relay.closed", facts]
+    assert re.fullmatch(r"looked at \(\d+\.\d ms\)", detail[-1])
+    assert of_detail == ["VERBOSE", "-", "relay.closed", facts]
+
+
+@pytest.mark.parametrize("seconds", [-1, 2 * 86_400])  # over; and no mistake of a clock lasts
+def test_a_moment_that_is_over_or_too_far_away_makes_nothing_verbose(
+    logs: Logs, tmp_path: Path, seconds: float
+) -> None:
+    logs.configure(verbose(seconds))
+    assert not logs.is_verbose
+    logs.exchange(RCPT)
+    logs.detail("a detail", reason=REASON)
+    logs.note("info", "a note", reason=REASON)
+    logs.flush()
+    assert debug_lines(tmp_path) == [["INFO", "-", "relay.closed", "a note"]]
+
+
+def test_being_verbose_ends_by_itself(
+    logs: Logs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs.configure(verbose(60))
+    logs.detail("before")
+    later = time.time() + 61
+    monkeypatch.setattr("appliance.runtime.logs.time.time", lambda: later)
+    logs.detail("after")
+    logs.exchange(RCPT)
+    logs.flush()
+    assert [columns[-1] for columns in debug_lines(tmp_path)] == ["before"]
+
+
+@given(exchanges)
+def test_no_value_breaks_a_line_of_a_verbose_log(exchange: Exchange) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as name:
+        logs = Logs(Path(name), "SMTP")
+        logs.configure(verbose(60))
+        logs.exchange(exchange)
+        logs.detail(exchange.details, reason={"rule": "x", "inputs": {"it": exchange.response}})
+        logs.close()
+        assert {len(columns) for columns in debug_lines(Path(name))} == {4}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from datetime import UTC, datetime
 
 import pytest
 
@@ -13,6 +14,7 @@ from appliance.settings.kinds import (
     Choice,
     Duration,
     HostPort,
+    Instant,
     Integer,
     Ranges,
     Text,
@@ -41,6 +43,9 @@ def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         (HOURS, "15m", 900),
         (HOURS, "4 H", 14_400),
         (HOURS, "1d", 86_400),
+        (Instant(), "", None),
+        (Instant(), " 2026-11-23T14:30:05Z ", datetime(2026, 11, 23, 14, 30, 5, tzinfo=UTC)),
+        (Instant(), "2026-11-23 15:30+01:00", datetime(2026, 11, 23, 14, 30, tzinfo=UTC)),
         (Text(), "  a line  ", "a line"),
         (Text(), "", ""),
         (Choice(("off", "first")), " FIRST", "first"),
@@ -78,6 +83,10 @@ WRONG: list[tuple[AnyKind, str, str]] = [
     (HOURS, "-5m", "'-5m'"),
     (HOURS, "1s", "'1s'"),
     (HOURS, "2d", "'2d'"),
+    (Instant(), "tomorrow", "'tomorrow'"),
+    (Instant(), "2026-11-23T14:30:05", "'2026-11-23T14:30:05'"),  # where would that be?
+    (Instant(), "2026-13-23T14:30Z", "'2026-13-23T14:30Z'"),
+    (Instant(), "0001-01-01T00:00+14:00", "'0001-01-01T00:00+14:00'"),
     (Text("a name"), "a\nb", r"'a\nb'"),
     (Text("a name"), "a\x7fb", r"'a\x7fb'"),
     (Choice(("off", "first")), "never", "'never'"),
