@@ -125,10 +125,12 @@ class Front(Generic[V]):
             for visitor in [each for each in self.open if each.active_at < oldest]:
                 self._logs.note("info", f"{visitor.client} was silent for too long")
                 hang_up(visitor)
-        for server in servers:
-            server.close()
+        for listener in listeners:  # whoever is not accepted yet waits for the next process
+            loop.remove_reader(listener.socket)
         for _ in range(_ARRIVAL):
             await asyncio.sleep(0)
+        for server in servers:
+            server.close()
 
     async def drain(self, within_s: float) -> None:
         """Wait until all connections have ended, at most so long."""

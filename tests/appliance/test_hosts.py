@@ -19,7 +19,7 @@ _PLAYBOOK = """
   tasks:
     - name: Install from the packages that lie ready
       ansible.builtin.apt:
-        name: nginx-light
+        name: nginx
         install_recommends: false
         update_cache: true
         cache_valid_time: 3600
@@ -54,7 +54,7 @@ def test_host_boots_with_systemd_as_its_first_process(host: Host, machine: Machi
 
 
 def test_image_has_nothing_of_what_roles_install(host: Host, machine: Machine) -> None:
-    for name in ("nginx", "nginx-light", "postgresql", "sudo", "python3-venv", "certbot"):
+    for name in ("nginx", "postgresql", "sudo", "python3-venv", "certbot"):
         assert not machine.package(name).is_installed
     assert host.ask(
         "cat /etc/apt/sources.list; ls /etc/apt/sources.list.d /etc/apt/auth.conf.d"
@@ -66,10 +66,8 @@ def test_image_has_nothing_of_what_roles_install(host: Host, machine: Machine) -
 
 
 def test_apt_installs_and_starts_a_package_without_network(host: Host, machine: Machine) -> None:
-    host.run(
-        "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends nginx-light"
-    )
-    assert machine.package("nginx-light").is_installed
+    host.run("DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends nginx")
+    assert machine.package("nginx").is_installed
     assert machine.service("nginx").is_running
     assert machine.socket("tcp://0.0.0.0:80").is_listening
 

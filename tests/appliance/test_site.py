@@ -159,8 +159,12 @@ def test_the_web_is_reached_over_https_only(doors: Doors, mail: Host) -> None:
 
 def test_a_client_cannot_say_where_it_comes_from(doors: Doors, mail: Host) -> None:
     wrong = base64.b64encode(b"alice@example:wrong").decode()
-    forged = {"Authorization": f"Basic {wrong}", "X_Forwarded_For": "192.0.2.99"}
-    doors.https("PROPFIND", "/MEHTTPMail/", **forged)
+    doors.https(
+        "PROPFIND",
+        "/MEHTTPMail/",
+        Authorization=f"Basic {wrong}",
+        X_Forwarded_For="192.0.2.99",
+    )
     logs = "cat /var/lib/posthouse/logs/HTTPMAIL/*Activity*"
     said = until(lambda: mail.run(logs, check=False).stdout, "it is logged")
     assert doors.own_address() in said

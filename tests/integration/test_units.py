@@ -141,6 +141,23 @@ def test_a_restart_refuses_nobody(
             assert client.makefile("rb").readline().startswith(b"+OK")
 
 
+def test_whoever_was_accepted_is_greeted_before_the_end(
+    home: Path, notified: socket.socket, listening: socket.socket
+) -> None:
+    port = listening.getsockname()[1]
+    with started(home, "pop3", notified, pop3=listening) as unit:
+        _banner(port)
+        unit.process.send_signal(signal.SIGSTOP)
+        clients = [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(8)]
+        unit.process.send_signal(signal.SIGTERM)  # it sees both at the same moment
+        unit.process.send_signal(signal.SIGCONT)
+        assert unit.process.wait(timeout=20) == 0
+        with started(home, "pop3", notified, pop3=listening):
+            assert [each.makefile("rb").readline()[:3] for each in clients] == [b"+OK"] * 8
+        for each in clients:
+            each.close()
+
+
 @pytest.mark.parametrize("service", ["mta", "sender", "housekeeping"])
 def test_a_reload_is_answered_and_ends_nothing(
     home: Path, notified: socket.socket, service: str

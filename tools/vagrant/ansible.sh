@@ -18,6 +18,11 @@ pins() {
     awk -v wanted="^($names)==" '/^[^ ]/ { taken = ($0 ~ wanted) } taken' requirements-dev.lock
 }
 
+# Whether the wheels are there, and are those of the pins as they are now.
+are_fetched() {
+    [[ -f $wheels/.made-from && $(<"$wheels/.made-from") == "$(pins | sha256sum)" ]]
+}
+
 install_into() {
     local venv=$1 wanted source=()
     wanted=$({
@@ -27,7 +32,9 @@ install_into() {
     if [[ -f $venv/.made-from && $(<"$venv/.made-from") == "$wanted" ]]; then
         return
     fi
-    [[ ! -d $wheels ]] || source=(--no-index --find-links "$wheels")
+    if are_fetched; then
+        source=(--no-index --find-links "$wheels")
+    fi
     echo "Installing Ansible into $venv"
     python3 -m venv --clear "$venv"
     "$venv/bin/pip" install --quiet --quiet --no-compile --only-binary :all: --require-hashes \
@@ -36,19 +43,13 @@ install_into() {
 }
 
 fetch() {
-    local wanted made
-    wanted=$({
-        .venv/bin/python -V
-        pins
-    } | sha256sum)
-    if [[ -f $wheels/.made-from && $(<"$wheels/.made-from") == "$wanted" ]]; then
-        return
-    fi
+    local made
+    ! are_fetched || return 0
     mkdir -p dist
     made=$(mktemp -d dist/ansible-wheels.XXXXXX)
     .venv/bin/pip download --quiet --quiet --only-binary :all: --require-hashes --no-deps \
         --dest "$made" --requirement <(pins)
-    echo "$wanted" >"$made/.made-from"
+    pins | sha256sum >"$made/.made-from"
     chmod 755 "$made"
     rm -rf "$wheels"
     mv "$made" "$wheels"

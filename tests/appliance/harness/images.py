@@ -36,29 +36,14 @@ BASE_PACKAGES = (
 # What the roles install, and what tests install beside it. A role that wants one more fails in a
 # guest with "Unable to fetch": the name belongs here, then the image is made anew.
 ROLE_PACKAGES = (
-    "acl",
     "certbot",
-    "cron",
-    "curl",
-    "fail2ban",
-    "logrotate",
     "nftables",
     "nginx",
-    "nginx-light",
-    "openssl",
-    "polkitd",
     "postgresql",
     "postgresql-client",
-    "procps",
-    "python3-certbot-nginx",
-    "python3-psycopg2",
     "python3-venv",
-    "rsync",
-    "ssl-cert",
     "sudo",
-    "swaks",
     "systemd-timesyncd",
-    "unattended-upgrades",
 )
 
 _SOURCE = "http://deb.debian.org/debian"
