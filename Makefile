@@ -26,9 +26,10 @@ BIN := .venv/bin
 TEST_PACKAGES := chromium curl debootstrap fetchmail iproute2 libnet-ssleay-perl litmus openssh-client \
 	postgresql procps swaks systemd-container util-linux vagrant vagrant-libvirt
 
-# The layers that need no daemon run first, on every core; the others follow, in this order.
+# The layers that need no daemon run first, on every core; the others follow, in this order. At the end
+# hosts are provisioned, a module of tests beside another: most of that time is spent waiting for them.
 FAST_LAYERS := $(wildcard tests/unit tests/property tests/dialogs tests/contract)
-SLOW_LAYERS := $(wildcard tests/integration tests/browser tests/appliance)
+SLOW_LAYERS := $(wildcard tests/integration tests/browser)
 
 SHELL_SCRIPTS = .ci/run $$(find . \( -path ./.venv -o -path ./.git -o -path ./.cache -o -path ./var \
 	-o -name node_modules \) -prune -o -name '*.sh' -type f -print)
@@ -67,6 +68,7 @@ test: setup ## lint, then every layer of tests, the quick ones first
 	@$(MAKE) lint
 	@$(if $(FAST_LAYERS),$(BIN)/pytest --numprocesses auto $(FAST_LAYERS))
 	@$(if $(SLOW_LAYERS),for layer in $(SLOW_LAYERS); do $(BIN)/pytest "$$layer"; done)
+	@$(BIN)/pytest --numprocesses auto --dist loadfile tests/appliance
 
 ##@ Now and then
 

@@ -24,11 +24,11 @@ class Step:
     wanted: str
 
 
-def _migrate(house: House, *, really: bool) -> list[Step]:
+def check_stopped(house: House) -> None:
+    """Check that no service of a home runs; raises Clash."""
     services = ", ".join(sorted({process.service for process in running(house)}))
     if services:
         raise Clash(f"stop the services first: {services} still run on this home")
-    return migrate(house.databases, really=really)
 
 
 def migrate(databases: Databases, *, really: bool) -> list[Step]:
@@ -75,8 +75,8 @@ class PlanUpgrade(Question[list[Step]]):
     permission = Permission.SERVER_READ
 
     def answer(self, house: House) -> list[Step]:
-        """Return the databases that are of another version; Clash while services run."""
-        return _migrate(house, really=False)
+        """Return the databases that are of another version; Invalid for a newer program's."""
+        return migrate(house.databases, really=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,5 +87,6 @@ class UpgradeDatabases(Action[list[Step]]):
     permission = Permission.SERVER_CHANGE
 
     def carry_out(self, house: House) -> list[Step]:
-        """Migrate; returns what was done."""
-        return _migrate(house, really=True)
+        """Migrate; returns what was done; Clash while services run."""
+        check_stopped(house)
+        return migrate(house.databases, really=True)

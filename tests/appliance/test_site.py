@@ -13,7 +13,16 @@ from collections.abc import Callable, Iterator
 import pytest
 from testinfra.host import Host as Machine
 
-from tests.appliance.appliance import CA, NAME, PASSWORD, SERVICES, Doors, Given, knocking
+from tests.appliance.appliance import (
+    CA,
+    NAME,
+    PASSWORD,
+    RELAY_SECRET,
+    SERVICES,
+    Doors,
+    Given,
+    knocking,
+)
 from tests.appliance.harness.hosts import Host, Image
 from tests.appliance.harness.lab import Lab
 from tests.appliance.harness.playbook import Player
@@ -41,7 +50,7 @@ def doors(mail: Host) -> Doors:
 
 
 def test_a_second_run_changes_nothing(play: Player, mail: Host, given: Given) -> None:
-    found = play("site", mail, given())
+    found = play("site", mail, given(), options=["-vv"])
     assert found.changes == []
     assert PASSWORD not in found.stdout
 
@@ -94,7 +103,8 @@ def test_what_is_secret_is_readable_by_the_services_alone(machine: Machine) -> N
     assert machine.file("/etc/posthouse/posthouse.toml").mode & 0o007 == 0
     everything = machine.check_output("journalctl --no-pager --output cat")
     logs = machine.check_output("cat /var/lib/posthouse/logs/*/* 2>/dev/null || true")
-    assert PASSWORD not in everything + logs
+    for secret in (PASSWORD, RELAY_SECRET):
+        assert secret not in everything + logs
 
 
 def test_the_settings_of_the_inventory_are_in_force(mail: Host) -> None:

@@ -66,6 +66,21 @@ def test_an_authoritys_certificate_serves_mail_and_web_and_is_renewed(
         doors.expect_certificate(root, serial=made.signed[-1])
 
 
+def test_without_an_authority_the_own_certificate_serves_and_the_way_is_told(
+    play: Player, mail: Host, given: Given
+) -> None:
+    nobody = "https://127.0.0.1:9/directory"
+    wanted = given(
+        posthouse_tls="acme",
+        posthouse_acme_email="keeper@example.com",
+        posthouse_acme_directory=nobody,
+    )
+    found = play("site", mail, wanted, fails=True)
+    told = " ".join(found.stdout.split())
+    assert f"{nobody} gave no certificate for {NAME}: have the names lead to this server" in told
+    Doors.of(mail).submit("Meanwhile")
+
+
 def test_a_given_certificate_is_used_by_mail_and_web(
     play: Player, lab: Lab, mail: Host, given: Given, tmp_path: Path
 ) -> None:

@@ -51,11 +51,11 @@ domain:
     created_at: "2026-11-23T01:00:00Z"
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.posthouse.appliance.plugins.module_utils.posthouse import (
     OPTIONS,
     STATES,
     Facts,
+    Module,
     Posthouse,
     state_of,
 )
@@ -63,7 +63,7 @@ from ansible_collections.posthouse.appliance.plugins.module_utils.posthouse impo
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "name": {"type": "str", "required": True},
             "postoffice": {"type": "str"},

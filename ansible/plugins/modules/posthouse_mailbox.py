@@ -88,12 +88,12 @@ mailbox:
 import unicodedata
 from contextlib import suppress
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.posthouse.appliance.plugins.module_utils.posthouse import (
     OPTIONS,
     PASSWORD_OPTIONS,
     STATES,
     Facts,
+    Module,
     Posthouse,
     one_line,
     state_of,
@@ -104,7 +104,7 @@ _EDITED = ("full_name", "role", "quota_kb")
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "name": {"type": "str", "required": True},
             "state": STATES,

@@ -66,12 +66,12 @@ postoffice:
     mailboxes: 3
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.posthouse.appliance.plugins.module_utils.posthouse import (
     OPTIONS,
     PASSWORD_OPTIONS,
     STATES,
     Facts,
+    Module,
     Posthouse,
     one_line,
     state_of,
@@ -80,7 +80,7 @@ from ansible_collections.posthouse.appliance.plugins.module_utils.posthouse impo
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "name": {"type": "str", "required": True},
             "state": STATES,

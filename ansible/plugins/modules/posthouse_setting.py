@@ -85,10 +85,10 @@ effects:
 
 import json
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.posthouse.appliance.plugins.module_utils.posthouse import (
     OPTIONS,
     Facts,
+    Module,
     Posthouse,
     sentence,
 )
@@ -98,7 +98,7 @@ _EFFECTS = ("root", "restart", "live")
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "name": {"type": "str", "aliases": ["setting"]},
             "value": {"type": "raw"},
@@ -110,7 +110,6 @@ def main() -> None:
         },
         required_one_of=[("name", "values", "reset")],
         required_by={"value": ("name",)},
-        no_log=True,  # the host's log; which value is a secret only the command knows
         supports_check_mode=True,
     )
     values = wanted(module)
@@ -131,7 +130,7 @@ def main() -> None:
     )
 
 
-def wanted(module: AnsibleModule) -> Facts:
+def wanted(module: Module) -> Facts:
     """Return the new values by name, None for the default; fails where one is given twice."""
     params = module.params
     found = {name: value for name, value in (params["values"] or {}).items() if value is not None}
@@ -150,7 +149,7 @@ def wanted(module: AnsibleModule) -> Facts:
     return found
 
 
-def _load(module: AnsibleModule, values: Facts) -> list[Facts]:
+def _load(module: Module, values: Facts) -> list[Facts]:
     if not values:
         return []
     posthouse = Posthouse(module)
@@ -175,7 +174,7 @@ def _secrets(posthouse: Posthouse) -> list[str] | None:
     return None if code else [each["name"] for each in json.loads(told) if each["secret"]]
 
 
-def _hide(module: AnsibleModule, values: Facts, secrets: list[str] | None) -> None:
+def _hide(module: Module, values: Facts, secrets: list[str] | None) -> None:
     """Let Ansible show no value of these settings; None for no value at all."""
     hidden = values if secrets is None else secrets
     module.no_log_values.update(

@@ -14,7 +14,7 @@ from pathlib import Path
 from appliance.operations.house import House
 from appliance.operations.operation import Action, Clash, Invalid, NotFound, Question
 from appliance.operations.services import running
-from appliance.operations.upgrade import PlanUpgrade, Step, UpgradeDatabases
+from appliance.operations.upgrade import PlanUpgrade, Step, UpgradeDatabases, check_stopped
 from appliance.rules.access import Permission
 from appliance.settings import backup as settings
 from appliance.upkeep.backup import files, manifest
@@ -225,6 +225,7 @@ class UpgradeWithBackup(Action[tuple[Manifest | None, list[Step]]]):
         """Do both; returns the backup, and what was migrated. None of both: nothing was to do."""
         if not PlanUpgrade().answer(house):
             return None, []
+        check_stopped(house)
         made = create(
             house.config,
             at_us=house.clock.now_us(),

@@ -192,7 +192,7 @@ def test_what_contradicts_itself_is_refused(params: dict[str, Any], text: str) -
 def test_a_preview_without_the_command_shows_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
     values = {"smarthost.password": "hush", "smtp.port": 26, "smtp.banner": None}
     module: Any = Module(check_mode=True, values=values, reset=["pop.port"])
-    monkeypatch.setattr(posthouse_setting, "AnsibleModule", lambda **given: module)
+    monkeypatch.setattr(posthouse_setting, "Module", lambda **given: module)
     posthouse_setting.main()
     assert module.exited["effects"] == []
     assert [(each["name"], each["after"]) for each in module.exited["changes"]] == [
@@ -219,7 +219,7 @@ def test_options_are_documented_as_they_are(
     def take(**given: object) -> None:
         raise Taken(given)
 
-    monkeypatch.setattr(module, "AnsibleModule", take)
+    monkeypatch.setattr(module, "Module", take)
     with pytest.raises(Taken) as taken:
         module.main()
     (given,) = taken.value.args

@@ -157,8 +157,15 @@ def test_databases_of_this_version_need_nothing(done: Text) -> None:
     assert "nothing to do" in done("upgrade")
 
 
-def test_an_upgrade_is_refused_while_services_run(bell: Doorbell, refused: Text) -> None:
-    assert "mta still run" in refused("upgrade")
+def test_an_upgrade_is_refused_while_services_run_its_plan_is_not(
+    home: Path, bell: Doorbell, done: Text, run: Callable[..., Result]
+) -> None:
+    _stamp_queue(home / "queues" / "queue.db", "queue0001")
+    assert "queue: queue0001 -> " in done("upgrade", "--dry-run")
+    result = run("upgrade")
+    assert result.exit_code == 1
+    assert "mta still run" in result.stderr
+    assert not (home / "backups").exists()
 
 
 def test_a_database_of_a_newer_program_is_left_alone(home: Path, refused: Text) -> None:
