@@ -48,7 +48,7 @@ def test_a_backup_is_made_verified_fetched_and_restored(
     until(lambda: mail.run("systemctl is-active posthouse-pop3", check=False).returncode == 0, "up")
     assert doors.pop() == {unique: "In the backup"}, "the same message, by the same unique id"
     assert mail.ask("posthouse settings get smtp.max_recipients").strip() == "77"
-    assert "bob@example" in mail.ask("posthouse mailbox list example --json")
+    assert "bob@example" in mail.ask("posthouse mailbox list --json")
 
     # a fetched backup makes a server of a machine that has lost everything
     mail.run("systemctl stop posthouse.target")

@@ -84,12 +84,7 @@ def test_without_an_authority_the_own_certificate_serves_and_the_way_is_told(
 def test_a_given_certificate_is_used_by_mail_and_web(
     play: Player, lab: Lab, mail: Host, given: Given, tmp_path: Path
 ) -> None:
-    certificate, key = tmp_path / "given.pem", tmp_path / "given.key"
-    asked = (
-        f"openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN={NAME} "
-        f"-addext subjectAltName=DNS:{NAME} -keyout {key} -out {certificate}"
-    )
-    subprocess.run(asked.split(), check=True, capture_output=True)
+    certificate, key = _self_signed(tmp_path, NAME)
     wanted = given(
         posthouse_tls="given",
         posthouse_tls_certificate=str(certificate),
@@ -101,6 +96,26 @@ def test_a_given_certificate_is_used_by_mail_and_web(
     assert mail.ask("stat --format '%U:%G %a' /etc/posthouse/tls/key.pem").strip() == (
         "root:posthouse 640"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "fits", "told"),
+    [(NAME, False, "is not its key"), ("other.example.test", True, f"it is not for {NAME}")],
+)
+def test_a_certificate_that_does_not_fit_is_refused_first(
+    play: Player, bare: Host, given: Given, tmp_path: Path, *, name: str, fits: bool, told: str
+) -> None:
+    certificate, key = _self_signed(tmp_path, name)
+    if not fits:
+        _, key = _self_signed(tmp_path / "other", name)
+    wanted = given(
+        posthouse_tls="given",
+        posthouse_tls_certificate=str(certificate),
+        posthouse_tls_key=str(key),
+    )
+    found = play("site", bare, wanted, fails=True)
+    assert told in " ".join(found.stdout.split())
+    assert found.changes == []
 
 
 @pytest.mark.parametrize(
@@ -146,3 +161,14 @@ def test_check_mode_says_what_would_be_done_to_a_bare_machine(
     found = play("site", bare, given(), options=["--check", "--diff"])
     assert any("Install the release" in each or "environment" in each for each in found.changes)
     assert bare.run("test -e /opt/posthouse", check=False).returncode != 0
+
+
+def _self_signed(folder: Path, name: str) -> tuple[Path, Path]:
+    folder.mkdir(exist_ok=True)
+    certificate, key = folder / "given.pem", folder / "given.key"
+    asked = (
+        f"openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN={name} "
+        f"-addext subjectAltName=DNS:{name} -keyout {key} -out {certificate}"
+    )
+    subprocess.run(asked.split(), check=True, capture_output=True)
+    return certificate, key
