@@ -8,6 +8,7 @@ Failure: `HomeError`, `ListenError`; `UnitError` when systemd can't be told.
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,7 +17,7 @@ from pathlib import Path
 from appliance.net.listeners import Listener, listen
 from appliance.operations.house import Config, House
 from appliance.runtime import manager
-from appliance.settings.kinds import with_port
+from appliance.settings.kinds import split_host_port, with_port
 from appliance.settings.snapshot import Snapshot
 from appliance.upkeep.serve import TLS, addresses, ports, service_of, take
 from appliance.upkeep.services import bodies
@@ -93,17 +94,21 @@ def apply(wanted: Mapping[str, Sequence[str]], *, dry_run: bool = False) -> list
         The socket units that changed.
 
     Raises:
-        UnitError: a file can't be written, or systemd refuses.
+        UnitError: a name or an address is none, a file can't be written, or systemd refuses.
     """
+    for name, each in wanted.items():
+        _check(name, each)
     changed = [name for name, each in wanted.items() if _found(name) != _drop_in(each)]
     if dry_run or not changed:
         return [_unit(name) for name in changed]
     for name in changed:
         path = _path(name)
         try:
-            path.parent.mkdir(mode=0o755, exist_ok=True)
+            path.parent.mkdir(exist_ok=True)
+            path.parent.chmod(0o755)
             draft = path.with_suffix(".new")
             draft.write_text(_drop_in(wanted[name]), encoding="utf-8")
+            draft.chmod(0o644)
             draft.replace(path)
         except OSError as error:
             raise UnitError(f"{path} can't be written: {error.strerror}; run it as root") from error
@@ -117,6 +122,20 @@ def apply(wanted: Mapping[str, Sequence[str]], *, dry_run: bool = False) -> list
         if running:
             _systemctl("start", *running)
     return [_unit(name) for name in changed]
+
+
+def _check(listener: str, addresses: Iterable[str]) -> None:
+    """Check what root is about to write into a unit: it was told by a process of the services."""
+    try:
+        for each in addresses:
+            host, port = split_host_port(each, 0)
+            ipaddress.ip_address(host)
+            if with_port(host, port) != each:
+                raise ValueError(each)
+    except ValueError as error:
+        raise UnitError(f"{listener} can't listen at {each!r}") from error
+    if listener not in ports(Snapshot({}), None):
+        raise UnitError(f"there is no listener {listener!r}")
 
 
 def _unit(listener: str) -> str:

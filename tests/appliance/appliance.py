@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.appliance.harness.hosts import Host
+from tests.appliance.harness.playbook import ROOT
 from tests.support.waiting import until
 
 NAME = "mail.example.test"
@@ -37,6 +38,7 @@ def variables(wheel: Path, wheelhouse: Path, **others: object) -> dict[str, obje
     return {
         "posthouse_hostname": NAME,
         "posthouse_wheel": str(wheel),
+        "posthouse_lock": str(ROOT / "requirements.lock"),
         "posthouse_wheelhouse": str(wheelhouse),
         "posthouse_tenants": [
             {

@@ -83,7 +83,7 @@ def test_the_server_starts_with_the_machine(machine: Machine) -> None:
     assert machine.service("posthouse.target").is_enabled
     assert machine.service("posthouse-backup.timer").is_running
     assert machine.service("nginx").is_enabled
-    assert machine.service("nftables").is_enabled
+    assert machine.service("nftables-posthouse").is_enabled
 
 
 def test_only_what_clients_need_listens_to_the_outside(machine: Machine) -> None:
@@ -92,6 +92,17 @@ def test_only_what_clients_need_listens_to_the_outside(machine: Machine) -> None
     outside = {int(each.rpartition(":")[2]) for each in open_ if not each.startswith("127.")}
     assert outside == {22, 25, 80, 110, 443, 465, 587, 995}
     assert {"127.0.0.1:8000", "127.0.0.1:8080"} <= open_
+
+
+def test_the_firewall_leaves_other_rules_and_the_way_in_alone(mail: Host) -> None:
+    mail.run("nft add table inet mine")
+    mail.run("systemctl reload nftables-posthouse")
+    assert "table inet mine" in mail.ask("nft list tables")
+    mail.run("nft delete table inet mine")
+    rules = mail.ask("nft list table inet posthouse")
+    assert "policy drop" in rules
+    assert "tcp dport 22 accept" in rules
+    assert "tcp dport { 25, 80, 110, 443, 465, 587, 995 } accept" in rules
 
 
 def test_what_is_secret_is_readable_by_the_services_alone(machine: Machine) -> None:

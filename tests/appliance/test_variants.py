@@ -130,6 +130,8 @@ def test_a_certificate_that_does_not_fit_is_refused_first(
         ({"posthouse_wheel": "/nowhere/posthouse-1-py3-none-any.whl"}, "run `make wheel`"),
         ({"posthouse_preflight_memory_mb": 10_000_000}, "MB of memory"),
         ({"posthouse_smtp_max_recipients": "many"}, "posthouse_smtp_max_recipients"),
+        ({"posthouse_smtp_max_recipient": 5}, "no setting behind posthouse_smtp_max_recipient;"),
+        ({"posthouse_operators": ["nobody-there"]}, "nobody-there"),
     ],
 )
 def test_what_cannot_work_is_told_before_anything_is_changed(
@@ -153,6 +155,13 @@ def test_another_mail_server_in_the_way_is_named(play: Player, bare: Host, given
     assert "Something else listens on ports that Posthouse needs" in found.stdout
     assert "python3" in found.stdout
     assert found.changes == []
+
+
+@pytest.mark.parametrize("tag", ["preflight", "database", "firewall", "settings", "web"])
+def test_each_part_can_be_looked_at_alone(
+    play: Player, bare: Host, given: Given, *, tag: str
+) -> None:
+    play("site", bare, given(), options=["--check", "--tags", tag])
 
 
 def test_check_mode_says_what_would_be_done_to_a_bare_machine(

@@ -228,3 +228,21 @@ def test_the_sockets_follow_the_settings(home: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(units, "UNITS", home / "units")
     assert set(units.apply(found, dry_run=True)) == {f"posthouse-{each}.socket" for each in found}
     assert not (home / "units").exists()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"smtp": ["0.0.0.0:25\nExecStartPre=/bin/true"]},
+        {"smtp": ["mail.example.com:25"]},
+        {"smtp": ["0.0.0.0:025"]},
+        {"../../smtp": ["0.0.0.0:25"]},
+    ],
+)
+def test_root_writes_addresses_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: dict[str, list[str]]
+) -> None:
+    monkeypatch.setattr(units, "UNITS", tmp_path)
+    with pytest.raises(units.UnitError, match=r"can.t listen at|no listener"):
+        units.apply(told)
+    assert list(tmp_path.iterdir()) == []
