@@ -1,12 +1,14 @@
 """The TLS context in force: follows the certificate's files as they are renewed.
 
-Owns: the context; listeners keep it, so a renewed certificate is loaded into the same one.
+Owns: the context that listeners keep. It hands each handshake the one of the certificate in force:
+a context can't forget a certificate, and one of another kind of key would stand beside it.
 Failure: files that can't be used are told, and the certificate in use stays: at the start that is
     the self-signed one, so that no listener is ever without TLS.
 """
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +24,8 @@ class Certificates:
         self._names = names
         self._loaded: tuple[object, ...] = ()
         self.context = server_context(*self_signed(own, names))
+        self._in_force = self.context
+        self.context.sni_callback = self._choose
 
     def follow(self, certificate: str, key: str, complain: Callable[[str], None]) -> None:
         """Load what the settings name, or the self-signed one; does nothing when nothing changed.
@@ -44,8 +48,10 @@ class Certificates:
             return
         self._loaded = state
         try:
-            server_context(*paths)  # tried apart: a failed load would leave the one in use broken
+            self._in_force = server_context(*paths)
         except TlsError as error:
             complain(str(error))
-        else:
-            self.context.load_cert_chain(*paths)
+
+    def _choose(self, handshake: ssl.SSLSocket | ssl.SSLObject, *_: object) -> None:
+        """Give a handshake the certificate in force, whatever name the client asks for."""
+        handshake.context = self._in_force

@@ -172,6 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
         found = asked.getresponse()
         answer = found.read().decode()
         assert found.status == 200, f"{name}{path} answers {found.status}"
+        asked.close()
         assert answer.strip() == f"{token}.{self.authority.thumbprint()}"
         self.authority.asked.append(f"{name}{path}")
         order["valid"].add(int(which))

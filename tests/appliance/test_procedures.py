@@ -16,14 +16,14 @@ from tests.appliance.harness.playbook import Player
 from tests.support.waiting import until
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def mail(lab: Lab, provisioned: Image) -> Iterator[Host]:
     made = lab.host(NAME, provisioned)
     yield made
     lab.remove(made)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def doors(mail: Host) -> Doors:
     return Doors.of(mail)
 
@@ -111,7 +111,7 @@ def test_a_tenant_leaves_and_another_comes(play: Player, mail: Host, tmp_path: P
     assert done.changed == 5
     assert "rope and tar" not in done.stdout
     assert play(book, mail, secret).changed == 0
-    doors = Doors.of(mail, pop_port=9950)
+    doors = Doors.of(mail)
     assert doors.pop(login="carla@harbour", password="rope and tar 21") == {}
     with pytest.raises(Exception, match="ERR"):
         doors.pop(login=ALICE, password=PASSWORD)

@@ -42,6 +42,8 @@ def test_on_postgresql_mail_flows_and_a_backup_is_restored(
     assert doors.arrived("Kept in PostgreSQL") == unique
     assert set(doors.pop().values()) == {"Kept in PostgreSQL"}
     assert play("site", host, wanted).changes == []
+    found = play("site", host, given(), fails=True)
+    assert "mail is in the other database" in " ".join(found.stdout.split())
 
 
 def test_an_authoritys_certificate_serves_mail_and_web_and_is_renewed(

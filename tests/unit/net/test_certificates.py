@@ -1,0 +1,81 @@
+"""The certificate in force: exchanged while listeners keep their context."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ssl
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
+
+from appliance.net.certificates import Certificates
+
+
+def _pair(
+    folder: Path, name: str, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+) -> tuple[str, str]:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + dt.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    certificate, own = folder / f"{name}.pem", folder / f"{name}.key"
+    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    own.write_bytes(secret)
+    return str(certificate), str(own)
+
+
+def _shown(context: ssl.SSLContext, server_name: str | None) -> str:
+    """Return the common name of the certificate that a client is shown."""
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusting.check_hostname = False
+    trusting.verify_mode = ssl.CERT_NONE
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = trusting.wrap_bio(to_client, to_server, server_hostname=server_name)
+    server = context.wrap_bio(to_server, to_client, server_side=True)
+    for _ in range(3):
+        for side in (client, server):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+    octets = client.getpeercert(binary_form=True)
+    assert octets
+    [attribute] = x509.load_der_x509_certificate(octets).subject
+    return str(attribute.value)
+
+
+@pytest.mark.parametrize("server_name", ["mail.example.com", None])
+def test_a_certificate_with_another_kind_of_key_replaces_the_one_before(
+    tmp_path: Path, server_name: str | None
+) -> None:
+    complaints: list[str] = []
+    certificates = Certificates(tmp_path / "own", ["mail.example.com"])
+    kept = certificates.context
+    rsa_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    certificates.follow(*_pair(tmp_path, "with-rsa", rsa_key), complaints.append)
+    assert _shown(kept, server_name) == "with-rsa"
+    other = ec.generate_private_key(ec.SECP256R1())
+    certificates.follow(*_pair(tmp_path, "with-ec", other), complaints.append)
+    assert _shown(kept, server_name) == "with-ec"
+    certificates.follow(str(tmp_path / "missing.pem"), "missing.key", complaints.append)
+    assert _shown(kept, server_name) == "with-ec", "what can't be used replaces nothing"
+    certificates.follow("", "", complaints.append)
+    assert _shown(kept, server_name) == "mail.example.com"
+    assert len(complaints) == 1
