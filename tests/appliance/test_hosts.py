@@ -59,7 +59,7 @@ def test_image_has_nothing_of_what_roles_install(host: Host, machine: Machine) -
     assert host.ask(
         "cat /etc/apt/sources.list; ls /etc/apt/sources.list.d /etc/apt/auth.conf.d"
     ) == (
-        "deb http://deb.debian.org/debian bookworm main\n"
+        "deb http://debian.test/debian bookworm main\n"
         "/etc/apt/auth.conf.d:\n\n/etc/apt/sources.list.d:"
     )
     assert host.run("test -e /etc/resolv.conf", check=False).returncode == 1

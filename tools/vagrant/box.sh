@@ -2,11 +2,13 @@
 # Makes a Debian 12 box for vagrant-libvirt, for tests where none can be fetched, and prints its path. As root.
 # It is bare: the packages that the roles install lie in a repository inside it, so that it needs no network.
 # Kept in the cache of the user, keyed by this file; the first time takes some two minutes.
-#   MIRROR  where Debian comes from
+#   MIRROR  where Debian comes from; without it, from where this machine's own does
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-mirror=${MIRROR:-http://deb.debian.org/debian}
+# shellcheck disable=SC2016 # the words are apt's
+mirror=${MIRROR:-$(apt-get indextargets '--format=$(RELEASE) $(COMPONENT) $(REPO_URI)' |
+    awk '$1 == "bookworm" && $2 == "main" && $3 ~ /^http/ {print $3; exit}')}
 key=$(sha256sum <"$here/box.sh" | head -c 16)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/posthouse
 box=$cache/vagrant-$key.box

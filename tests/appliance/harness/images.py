@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from tests.appliance.harness.cache import cached
-from tests.appliance.harness.machine import CommandFailed, call, remove
+from tests.appliance.harness.machine import Unfit, call, remove
 
 SUITE = "bookworm"
 
@@ -46,13 +46,13 @@ ROLE_PACKAGES = (
     "systemd-timesyncd",
 )
 
-_SOURCE = "http://deb.debian.org/debian"
+_SOURCE = "http://debian.test/debian"  # what a guest takes its packages to come from
 
 
 def base() -> Path:
     """The root of a bare host; made once, in about a minute and a half."""
     steps = (inspect.getsource(step) for step in (_make, _fetch, _forget_machine))
-    return cached("base", (SUITE, *BASE_PACKAGES, "+", *ROLE_PACKAGES, *steps), _make)
+    return cached("base", (SUITE, _SOURCE, *BASE_PACKAGES, "+", *ROLE_PACKAGES, *steps), _make)
 
 
 def _make(root: Path) -> None:
@@ -114,16 +114,16 @@ def _forget_machine(root: Path) -> None:
 
 
 def _mirror() -> str:
-    """Where this machine's own Debian comes from, if that has the suite."""
+    """Where this machine's own Debian comes from.
+
+    Raises:
+        Unfit: its apt knows no place that has the suite.
+    """
     wanted = "--format=$(CREATED_BY) $(RELEASE) $(COMPONENT) $(REPO_URI)"
-    try:
-        targets = call("apt-get", "indextargets", wanted).splitlines()
-    except CommandFailed:
-        return _SOURCE
-    for target in targets:
+    for target in call("apt-get", "indextargets", wanted).splitlines():
         if target.startswith(f"Packages {SUITE} main http"):
             return target.split()[3].rstrip("/")
-    return _SOURCE
+    raise Unfit(f"This machine's apt knows no place with Debian {SUITE}: add one to its sources.")
 
 
 def _proxy() -> dict[str, str]:
