@@ -190,6 +190,7 @@ def announce(home: Path, ports: Mapping[str, int], accounts: list[dict[str, str]
     ca = home / "config" / "tls" / "ca.pem"
     if ca.exists():  # the services made it when they started
         shutil.copyfile(ca, home / "ca.pem")
+        (home / "ca.pem").chmod(0o644)  # for clients of any user
     _write(home / "demo.json", {"furnished": True, "ports": dict(ports), "accounts": accounts})
 
 
