@@ -9,6 +9,8 @@ from itertools import count
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from appliance.operations.domains import CreateDomain
+from appliance.operations.mailboxes import CreateMailbox
 from appliance.operations.messages import SendMessage
 from appliance.operations.operators import CreateOperator, DeleteOperator
 from appliance.operations.postoffices import DeletePostOffice
@@ -121,6 +123,10 @@ def test_the_tables_hold_the_longest_names(page: Page, server: Server, sign_in: 
         page.get_by_label("Name").fill(name)
         page.get_by_label("Password of ADMIN", exact=True).fill(password)
         page.get_by_role("button", name="Create post office").click()
+        server.perform(CreateDomain(domain=f"{'d' * 60}.example", postoffice=name))
+        server.perform(
+            CreateMailbox(mailbox=f"{'m' * 60}@{name}", password=password, quota_kb=987_654)
+        )
         for path, longest in (
             ("/console/changes", operator),
             ("/console/changes/audit", operator),
