@@ -714,6 +714,7 @@ def test_a_forward_carries_what_was_attached(page: Page, desk: Desk, sign_in: Si
     page.get_by_role("link", name="Forward", exact=True).first.click()
     page.get_by_role("button", name="Remove list.csv").click()
     expect(page.locator(".file")).to_have_count(1)
+    expect(page.locator(".people").first).to_be_attached()  # without scripts the page came anew
     page.get_by_label("To", exact=True).fill(desk.other.address)
     send(page)
     message = desk.one()
