@@ -149,7 +149,7 @@ def test_what_cannot_work_is_told_before_anything_is_changed(
 
 
 def test_another_mail_server_in_the_way_is_named(play: Player, bare: Host, given: Given) -> None:
-    other = 'import socket,time; s=socket.create_server(("",25)); time.sleep(600)'
+    other = 'import signal,socket; s=socket.create_server(("",25)); signal.pause()'
     bare.run(f"systemd-run --unit=other-mta python3 -c '{other}'")
     bare.run("until ss -ltn | grep -q :25; do :; done")
     found = play("site", bare, given(), fails=True)
