@@ -8,7 +8,7 @@ Failure: `CommitFailed`, `StoreBusy` (temporary): nothing was accepted, nothing 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -170,7 +170,7 @@ class Queue:
         """Forget the keys of submissions from before a time; returns how many."""
         return self.database.transact(lambda tx: tx.run(_FORGET, {"before": before_us}), lazy=True)
 
-    async def submit_async(
+    def submit_async(
         self,
         envelope: Envelope,
         content: ContentWriter,
@@ -178,22 +178,29 @@ class Queue:
         *,
         message_id: str | None = None,
         reason: dict[str, Any] | None = None,
-    ) -> str:
+    ) -> Awaitable[str]:
         """Accept a message from an event loop (see `submit`).
 
-        The commit goes on when the waiting task is cancelled: nobody has been answered then, and
-        the message is delivered once.
+        Returns:
+            What to wait for: the id once it is durable. The commit goes on when nobody waits any
+            more: nobody has been answered then, and the message is delivered once.
         """
-        try:
-            if content.is_file:
-                await asyncio.to_thread(content.sync)
+
+        def commit() -> asyncio.Future[str]:
             steps.reach("submit.content-synced")
             submission = self._prepare(envelope, content, origin, message_id, reason)
-        except BaseException:
-            content.abandon()
-            raise
-        await asyncio.shield(self.database.commit(submission.write, content.size))
-        return submission.id
+            return self.database.commit(submission.write, content.size)
+
+        async def sync_and_commit() -> str:
+            try:
+                await asyncio.to_thread(content.sync)
+                committed = commit()
+            except BaseException:
+                content.abandon()
+                raise
+            return await asyncio.shield(committed)
+
+        return sync_and_commit() if content.is_file else commit()
 
     def claim(
         self,

@@ -117,13 +117,17 @@ class Submission:
             for number, recipient in enumerate(envelope.recipients)
         ]
 
-    def write(self, transaction: Transaction) -> None:
-        """Write content, envelope, recipients and first event: one commit makes them durable."""
+    def write(self, transaction: Transaction) -> str:
+        """Write content, envelope, recipients and first event; returns the message's id.
+
+        One commit makes them durable.
+        """
         content_id = transaction.value(_INSERT_CONTENT, self.row)
         transaction.run(_INSERT_ENTRY, {**self.entry, "content_id": content_id})
         transaction.run_many(_INSERT_RECIPIENT, self.recipients)
         notify(transaction, "mta")
         transaction.after_commit(self.wake)
+        return self.id
 
     def write_once(self, transaction: Transaction, key: str) -> str:
         """Write it unless its client's key was used before; returns the id under the key."""
@@ -131,5 +135,4 @@ class Submission:
         if transaction.value(_CLAIM_KEY[transaction.dialect], row) is None:
             first: str = transaction.value(FIND_KEY, {"k": key})
             return first
-        self.write(transaction)
-        return self.id
+        return self.write(transaction)

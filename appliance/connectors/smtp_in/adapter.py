@@ -1,35 +1,62 @@
 """The adapter between aiosmtpd and our conversation: one connection's bytes, nothing of SMTP.
 
 Everything the protocol means is in `protocol.smtp_server`, everything the server decides in
-`conversation`. What stays of aiosmtpd is the connection: streams, task, and STARTTLS under way.
+`conversation`. aiosmtpd makes the connection's session and carries out STARTTLS; octets go from the
+transport to the conversation and back without a stream reader between, within one turn of the loop.
 
-Owns: the socket's buffers. Never: looks into a command. Failure: `ConnectionGone`.
+Owns: the socket's buffers. Never: looks into a command.
+Failure: whatever a conversation raises ends the connection through its `Host`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import copy
 import ssl
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
 from aiosmtpd.smtp import SMTP
 
-from appliance.net.listeners import plain_address
+from appliance.net.listeners import Listener, plain_address
 
-_BLOCK = 64 << 10
 _LINES_A_TURN = 50  # answered before other connections have theirs
+_MAX_RECEIVED = 64 << 10  # octets that wait while something is under way; then reading pauses
+_MAX_OUTGOING = 64 << 10
 
 
-class ConnectionGone(Exception):
-    """The client has hung up or was hung up on."""
+class Talk(Protocol):
+    """What is said on a connection; the adapter calls it with what has come."""
+
+    @property
+    def line_limit(self) -> int:
+        """Octets that a line may have, its CRLF counted."""
+
+    @property
+    def takes_content(self) -> bool:
+        """Octets are wanted as they come, not lines."""
+
+    def receive_line(self, line: bytes | None) -> None:
+        """Take a line without its CRLF; None for one longer than the limit."""
+
+    def receive_content(self, octets: bytes) -> bytes:
+        """Take octets; returns those that belong to the next line."""
+
+    def gone(self, error: Exception | None) -> None:
+        """Hear that the client is not there any more."""
 
 
-class _NoTimer:
-    """Stands where aiosmtpd keeps a timer per command; the service looks after silent clients."""
+class Host(Protocol):
+    """Who begins and ends what is said on connections."""
 
-    def cancel(self) -> None:
-        """Do nothing."""
+    def enter(self, adapter: Adapter) -> Talk | None:
+        """Begin with a new connection; None when it was turned away."""
+
+    def leave(self, adapter: Adapter) -> None:
+        """End with a connection that is closed."""
+
+    def fail(self, adapter: Adapter, error: BaseException) -> None:
+        """Hear of an error that nobody foresaw; hang up."""
 
 
 class Adapter(SMTP):
@@ -37,34 +64,43 @@ class Adapter(SMTP):
 
     Attributes:
         client: the client's IP address.
-        port: the port the client came to.
-        sent: octets sent so far.
-        is_busy: a command is being carried out; False while the next one is waited for.
+        listener: where the client came in.
         active_at: the loop's time when the client last sent something.
     """
 
-    def __init__(
-        self, converse: Callable[[Adapter], Any], *, tls: ssl.SSLContext | None, port: int
-    ) -> None:
-        """Take what is to be said.
+    def __init__(self, host: Host, listener: Listener, *, tls: ssl.SSLContext | None) -> None:
+        """Make the pattern of a listener's connections, see `connection`.
 
         Args:
-            converse: makes the conversation of a new connection.
+            host: begins and ends what is said.
+            listener: where clients come in.
             tls: context for STARTTLS, or None.
-            port: the port the client came to, for the log.
         """
         super().__init__(
             object(), hostname="unused", tls_context=tls, loop=asyncio.get_running_loop()
         )
-        self._converse = converse
-        self._received = bytearray()
+        self._host = host
+        self._talk: Talk | None = None
+        self._received = b""
+        self._at = 0  # how much of it has been taken
+        self._is_skipping = False  # the rest of a line that is too long
+        self._has_ended = False  # the client sends no more
         self._outgoing: list[bytes] = []
-        self._lines = 0
+        self._is_paused = False  # the client does not read
+        self._under_way: asyncio.Future[Any] | None = None
         self.client = ""
-        self.port = port
-        self.sent = 0
-        self.is_busy = False
-        self.active_at = self.loop.time()
+        self.listener = listener
+        self.active_at = 0.0
+
+    def connection(self) -> Adapter:
+        """Return a new connection of this pattern.
+
+        aiosmtpd's constructor looks for hooks and mechanisms by reflection, which takes longer than
+        to receive a message.
+        """
+        made = copy.copy(self)
+        made._become_new()  # noqa: SLF001 - a copy of this object
+        return made
 
     @property
     def cipher(self) -> str:
@@ -72,110 +108,187 @@ class Adapter(SMTP):
         tls = self.transport.get_extra_info("ssl_object") if self.transport else None
         return f"{tls.version()} {tls.cipher()[0]}" if tls is not None else ""
 
-    async def line(self, limit: int) -> bytes | None:
-        """Return the next line without its CRLF; None for one longer than the limit, skipped.
+    @property
+    def is_busy(self) -> bool:
+        """A command is being carried out, or content is coming."""
+        return self._under_way is not None or (self._talk is not None and self._talk.takes_content)
 
-        What waits to be sent is sent first, when there is no further line at hand: answers to
-        pipelined commands share a packet (RFC 2920 §3.2).
+    def _become_new(self) -> None:
+        self._outgoing = []
+        reader = asyncio.StreamReader(loop=self.loop)
+        asyncio.StreamReaderProtocol.__init__(
+            self, reader, client_connected_cb=self._cb_client_connected, loop=self.loop
+        )
 
-        Raises:
-            ConnectionGone: there is none.
-        """
-        self._lines += 1
-        if self._lines % _LINES_A_TURN == 0:
-            await self.flush()
-            await asyncio.sleep(0)
-        too_long = False
-        while (end := self._received.find(b"\r\n")) < 0:  # RFC 5321 §2.3.8: nothing else ends it
-            if len(self._received) > limit:
-                too_long = True
-                del self._received[:-1]  # the last octet may be the CR of its end
-            await self.flush()
-            self.is_busy = False
-            await self._fill()
-        self.is_busy = True
-        line = bytes(self._received[:end])
-        del self._received[: end + 2]
-        return None if too_long or end + 2 > limit else line
-
-    async def block(self) -> bytes:
-        """Return octets as they come, at least one.
-
-        Raises:
-            ConnectionGone: there are none.
-        """
-        if not self._received:
-            await self.flush()
-            await self._fill()
-        block = bytes(self._received)
-        self._received.clear()
-        return block
-
-    def unread(self, octets: bytes) -> None:
-        """Put back what belongs to the next command."""
-        self._received[:0] = octets
+    # what the conversation uses
 
     def send(self, octets: bytes) -> None:
-        """Have octets sent with the next flush."""
+        """Have octets sent, at the latest when all that has come is answered."""
         self._outgoing.append(octets)
 
-    async def flush(self) -> None:
-        """Send what waits; slow readers are waited for."""
+    def flush(self) -> None:
+        """Send what waits."""
         if self._outgoing:
-            octets = b"".join(self._outgoing)
+            octets = self._outgoing[0] if len(self._outgoing) == 1 else b"".join(self._outgoing)
             self._outgoing.clear()
-            self.sent += len(octets)
-            self._writer.write(octets)
+            if self.transport is not None and not self.transport.is_closing():
+                self.transport.write(octets)  # type: ignore[attr-defined] # of a socket's transport
+
+    def wait_for(self, what: Awaitable[Any], then: Callable[[asyncio.Future[Any]], None]) -> None:
+        """Go on with the next line when something is done; `then` looks at it first."""
+
+        def done(future: asyncio.Future[Any]) -> None:
+            self._under_way = None
             try:
-                await self._writer.drain()
-            except ConnectionError as error:
-                raise ConnectionGone from error
+                then(future)
+            except Exception as error:  # noqa: BLE001 - the session's boundary
+                self._host.fail(self, error)
+            else:
+                self._work()
+
+        self._under_way = asyncio.ensure_future(what)
+        self._under_way.add_done_callback(done)
 
     async def start_tls(self) -> None:
         """Upgrade the connection; what was sent ahead of the handshake is thrown away.
 
         Raises:
-            ConnectionGone: the handshake failed.
+            OSError: the handshake failed; the connection is closed.
         """
-        await self.flush()
-        self._received.clear()  # RFC 3207 §6: commands injected before the handshake
+        self.flush()
+        self._received, self._at = b"", 0  # RFC 3207 §6: commands injected before the handshake
+        assert self.transport is not None
+        self.transport.resume_reading()  # type: ignore[attr-defined] # of a socket's transport
         try:
             await self.smtp_STARTTLS("")
         except Exception as error:
-            raise ConnectionGone from error
+            self.hang_up()
+            raise ConnectionAbortedError(str(error.__cause__ or error)) from error
 
     def hang_up(self, farewell: bytes = b"") -> None:
         """Close the connection, with a last line."""
         if self.transport is not None:
             if farewell:
-                self._writer.write(farewell)
+                self.send(farewell)
+            self.flush()
             self.transport.close()
+
+    # what the event loop calls
+
+    async def _handle_client(self) -> None:
+        """Begin; aiosmtpd calls it for a new connection."""
+        assert self.transport is not None
+        self.active_at = self.loop.time()
+        self.client = plain_address(str(self.transport.get_extra_info("peername")[0]))
+        try:
+            self._talk = self._host.enter(self)
+        except Exception as error:  # noqa: BLE001 - the session's boundary
+            self._host.fail(self, error)
+        else:
+            self._work()
+
+    def data_received(self, data: bytes) -> None:
+        """Take octets and answer what is complete."""
+        self.active_at = self.loop.time()
+        if self._at < len(self._received):
+            data = self._received[self._at :] + data
+        self._received, self._at = data, 0
+        if self._talk is not None:
+            self._work()
+        if len(self._received) - self._at > _MAX_RECEIVED and self.transport is not None:
+            self.transport.pause_reading()  # type: ignore[attr-defined] # of a socket's transport
+
+    def eof_received(self) -> bool:
+        """Keep answering a client that has sent all it wants to (a half-closed connection)."""
+        self._has_ended = True
+        self._work()
+        # an SSL transport can't stay half open
+        return self.transport is not None and not self.transport.get_extra_info("ssl_object")
+
+    def pause_writing(self) -> None:
+        """Stop answering: the client does not read."""
+        self._is_paused = True
+
+    def resume_writing(self) -> None:
+        """Go on answering."""
+        self._is_paused = False
+        # not at once: the transport is in the middle of its own writing
+        self.loop.call_soon(self._work)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Let everything go."""
+        super().connection_lost(error)
+        talk, self._talk = self._talk, None
+        if talk is not None:
+            talk.gone(error)
+        self._host.leave(self)
+
+    def _work(self) -> None:
+        """Answer what is at hand, as long as the client reads and nothing is under way."""
+        try:
+            is_done = self._answer()
+            self.flush()
+        except Exception as error:  # noqa: BLE001 - the session's boundary
+            self._host.fail(self, error)
+            return
+        if self.transport is None or self._under_way is not None or self._is_paused:
+            return
+        if not is_done:
+            self.loop.call_soon(self._work)  # after others
+        elif self._has_ended:
+            self.hang_up()
+        else:
+            self.transport.resume_reading()  # type: ignore[attr-defined] # as above
+
+    def _answer(self) -> bool:
+        """Hand over lines and content; returns False when others should have a turn first."""
+        lines = 0
+        while (
+            (talk := self._talk) is not None
+            and self._under_way is None
+            and not self._is_paused
+            and self.transport is not None
+            and not self.transport.is_closing()
+        ):
+            if talk.takes_content:
+                octets = self._received[self._at :] if self._at else self._received
+                if not octets:
+                    break
+                self._received, self._at = b"", 0
+                self._received = talk.receive_content(octets)
+                continue
+            end = self._received.find(b"\r\n", self._at)  # RFC 5321 §2.3.8: nothing else ends it
+            if end < 0:
+                self._skip(talk.line_limit)
+                break
+            if lines == _LINES_A_TURN:
+                return False
+            lines += 1
+            size = end + 2 - self._at
+            line = self._received[self._at : end]
+            self._at = end + 2
+            is_too_long = self._is_skipping or size > talk.line_limit
+            self._is_skipping = False
+            talk.receive_line(None if is_too_long else line)
+            if len(self._outgoing) > _LINES_A_TURN:
+                self.flush()
+        return True
+
+    def _skip(self, limit: int) -> None:
+        """Let go of a line that is too long already, but for a CR that may be half of its end."""
+        if len(self._received) - self._at > limit:
+            self._is_skipping = True
+            self._received, self._at = self._received[-1:], 0
 
     async def push(self, status: bytes | str) -> None:
         """Leave aiosmtpd's own answers out: the engine has answered already."""
 
-    async def _fill(self) -> None:
-        try:
-            octets = await self._reader.read(_BLOCK)
-        except ConnectionError as error:
-            raise ConnectionGone from error
-        if not octets:
-            raise ConnectionGone
-        self.active_at = self.loop.time()
-        self._received += octets
-
-    async def _handle_client(self) -> None:
-        assert self.transport is not None
-        self.client = plain_address(str(self.transport.get_extra_info("peername")[0]))
-        try:
-            await self._converse(self)
-        finally:
-            self.hang_up()
-
     def _reset_timeout(self, duration: float | None = None) -> None:  # noqa: ARG002 - aiosmtpd's
         self._timeout_handle = _NoTimer()  # type: ignore[assignment] # all it is asked is to cancel
 
-    def eof_received(self) -> bool:
-        """Keep answering a client that has sent all it wants to (a half-closed connection)."""
-        self._reader.feed_eof()
-        return self.transport is not None and self.transport.get_extra_info("ssl_object") is None
+
+class _NoTimer:
+    """Stands where aiosmtpd keeps a timer per command; the service looks after silent clients."""
+
+    def cancel(self) -> None:
+        """Do nothing."""

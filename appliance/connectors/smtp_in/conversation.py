@@ -7,10 +7,10 @@ Failure: a database that can't be reached is 451 4.3.0; an unforeseen error too,
 
 from __future__ import annotations
 
+import asyncio
 import time
-from dataclasses import dataclass
 
-from appliance.connectors.smtp_in.adapter import Adapter, ConnectionGone
+from appliance.connectors.smtp_in.adapter import Adapter
 from appliance.database.content import ContentWriter
 from appliance.database.errors import DatabaseError
 from appliance.journey.event import Event as JourneyEvent
@@ -20,9 +20,9 @@ from appliance.mail.address import Address
 from appliance.mail.headers import received
 from appliance.mail.reply import Reply
 from appliance.operations.house import House
-from appliance.operations.login import Logins
+from appliance.operations.login import LoginResult, Logins
 from appliance.operations.reception import accepted_because, judge_recipient, judge_sender
-from appliance.protocol.smtp_data import DataReader
+from appliance.protocol.smtp_data import DataReader, Fault
 from appliance.protocol.smtp_server import SmtpServer, fault_reply
 from appliance.protocol.smtp_server_events import (
     Credentials,
@@ -45,25 +45,10 @@ _IDLING = Reply(421, "4.7.0", "Too many commands without a message")
 _RECORDED_REFUSALS = 20  # of one connection; the log has them all
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """What a listener is for.
-
-    Attributes:
-        is_mx: other servers deliver here; otherwise clients submit, after a login.
-        starttls: STARTTLS can be offered.
-    """
-
-    is_mx: bool
-    starttls: bool
-
-
 class Conversation:
     """One connection's conversation."""
 
-    def __init__(
-        self, adapter: Adapter, place: Place, *, house: House, logs: Logs, logins: Logins
-    ) -> None:
+    def __init__(self, adapter: Adapter, *, house: House, logs: Logs, logins: Logins) -> None:
         """Prepare the engine with the settings in force."""
         settings = house.settings
         self._adapter = adapter
@@ -77,17 +62,19 @@ class Conversation:
         self._idle_commands = 0
         self._granted: list[Reason] = []
         self._max_size = settings[smtp.max_message_kb] * 1024
+        self._content: ContentWriter | None = None  # while it comes in
+        self._reader = DataReader()
+        is_mx = adapter.listener.name == "smtp"  # elsewhere clients submit, after a login
         local_domain = house.local_domain
         disabled: frozenset[str] = frozenset((*settings[smtp.disabled_commands],))
-        offers_login = not place.is_mx or settings[relay.authenticated]
         self.engine = SmtpServer(
             hostname=local_domain,
             greeting=_banner(settings[smtp.banner], local_domain, house.clock.now_us()),
             client=self._client,
-            role="mx" if place.is_mx else "submission",
-            tls=place.starttls,
-            tls_active=bool(adapter.cipher),
-            auth=("PLAIN", "LOGIN") if offers_login else (),
+            role="mx" if is_mx else "submission",
+            tls=not adapter.listener.tls,
+            tls_active=adapter.listener.tls,
+            auth=("PLAIN", "LOGIN") if not is_mx or settings[relay.authenticated] else (),
             auth_without_tls=settings[auth.without_tls],
             max_size=self._max_size,
             max_recipients=settings[smtp.max_recipients],
@@ -95,33 +82,45 @@ class Conversation:
             disabled=disabled,
             local_domain=local_domain,
         )
+        self.line_limit = self.engine.line_limit
 
-    async def run(self) -> None:
-        """Converse until either side ends it."""
-        adapter, engine = self._adapter, self.engine
-        adapter.send(engine.greeting())
+    def greet(self) -> None:
+        """Say the first line."""
+        adapter = self._adapter
+        adapter.send(self.engine.greeting())
         if self._logs.is_verbose:
             secured = adapter.cipher or "without TLS"
-            self._logs.detail(f"{self._client} has connected to port {adapter.port}, {secured}")
-        try:
-            while not engine.is_closing:
-                line = await adapter.line(engine.line_limit)
-                event = engine.line_too_long() if line is None else engine.receive_line(line)
-                octets = 0 if line is None else len(line) + 2
-                if isinstance(event, Respond):
-                    adapter.send(event.data)
-                    self._log(event.verb, event.detail, event.reply, octets)
-                    if event.close or self._is_idling(event):
-                        break
-                else:
-                    await self._answer(event, octets)
-            await adapter.flush()
-        except ConnectionGone as error:
-            why = f": {error.__cause__}" if error.__cause__ else ""
-            self._logs.detail(f"{self._client} has gone{why}", message_id=self._id)
-            return
+            port = adapter.listener.port
+            self._logs.detail(f"{self._client} has connected to port {port}, {secured}")
 
-    async def _answer(self, event: Event, octets: int) -> None:
+    @property
+    def takes_content(self) -> bool:
+        """Content comes in."""
+        return self._content is not None
+
+    def receive_line(self, line: bytes | None) -> None:
+        """Answer a line; None is one that was too long."""
+        engine = self.engine
+        event = engine.line_too_long() if line is None else engine.receive_line(line)
+        octets = 0 if line is None else len(line) + 2
+        if isinstance(event, Respond):
+            self._adapter.send(event.data)
+            self._log(event.verb, event.detail, event.reply, octets)
+            if event.close or self._is_idling(event):
+                self._adapter.hang_up()
+        else:
+            self._answer(event, octets)
+
+    def gone(self, error: Exception | None) -> None:
+        """Let go of a content that has not come to its end."""
+        if self._content is not None:
+            self._content.abandon()
+            self._content = None
+        if not self.engine.is_closing:
+            why = f": {error}" if error else ""
+            self._logs.detail(f"{self._client} has gone{why}", message_id=self._id)
+
+    def _answer(self, event: Event, octets: int) -> None:
         """Answer a question of the engine's."""
         try:
             match event:
@@ -132,20 +131,27 @@ class Conversation:
                 case RcptRequested():
                     reply = self._judge(event)
                 case DataRequested():
-                    await self._receive(event)
+                    self._begin_content(event)
                     return
                 case TlsRequested():
-                    await self._start_tls(event)
+                    self._start_tls(event)
                     return
                 case Credentials():
-                    reply = await self._login(event)
+                    self._login(event, octets)
+                    return
                 case _:
                     raise AssertionError(event)
         except DatabaseError as error:
             self._logs.note("error", f"the directory can't be read: {error}", message_id=self._id)
             reply = _LATER
+        self._reply(event, reply, octets)
+
+    def _reply(self, event: Event, reply: Reply, octets: int) -> None:
+        """Give the engine's question its answer."""
         self._adapter.send(self.engine.answer(reply))
         self._log(event.verb, event.detail, self.engine.last_reply, octets)
+        if self.engine.is_closing:
+            self._adapter.hang_up()
 
     def _judge_sender(self, event: MailRequested) -> Reply:
         sender = event.command.reverse_path
@@ -200,70 +206,104 @@ class Conversation:
                 ]
             )
 
-    async def _login(self, event: Credentials) -> Reply:
+    def _login(self, event: Credentials, octets: int) -> None:
         if event.authzid not in ("", event.authcid):
-            return Reply(535, "5.7.8", "Acting as somebody else is not possible here")
+            refusal = Reply(535, "5.7.8", "Acting as somebody else is not possible here")
+            self._reply(event, refusal, octets)
+            return
         started = time.perf_counter()
-        result = await self._logins.check(event.authcid, event.password, client=self._client)
-        self._logs.detail(f"the login of {self._client} was looked at", started=started)
-        level = "info" if result.mailbox else "warning"
-        text = f"login {result.login!r} from {self._client}: {result.reason.text}"
-        self._logs.note(level, text, reason=result.reason.to_dict())
-        if result.mailbox is not None:
-            self._logged_in = result.login
-            return Reply(235, "2.7.0", f"Authentication successful, {result.login}")
-        if result.reason.outcome is Outcome.DEFER:
-            return Reply(454, "4.7.0", result.reason.text)
-        return Reply(535, "5.7.8", result.reason.text)
 
-    async def _start_tls(self, event: TlsRequested) -> None:
-        self._adapter.send(self.engine.answer(Reply(220, "2.0.0", "Ready to start TLS")))
-        self._log(event.verb, event.detail, self.engine.last_reply, 10)
+        def looked_at(future: asyncio.Future[LoginResult]) -> None:
+            try:
+                result = future.result()
+            except DatabaseError as error:
+                self._logs.note("error", f"the directory can't be read: {error}")
+                self._reply(event, _LATER, octets)
+                return
+            self._logs.detail(f"the login of {self._client} was looked at", started=started)
+            level = "info" if result.mailbox else "warning"
+            text = f"login {result.login!r} from {self._client}: {result.reason.text}"
+            self._logs.note(level, text, reason=result.reason.to_dict())
+            if result.mailbox is not None:
+                self._logged_in = result.login
+                reply = Reply(235, "2.7.0", f"Authentication successful, {result.login}")
+            elif result.reason.outcome is Outcome.DEFER:
+                reply = Reply(454, "4.7.0", result.reason.text)
+            else:
+                reply = Reply(535, "5.7.8", result.reason.text)
+            self._reply(event, reply, octets)
+
+        check = self._logins.check(event.authcid, event.password, client=self._client)
+        self._adapter.wait_for(check, looked_at)
+
+    def _start_tls(self, event: TlsRequested) -> None:
+        self._reply(event, Reply(220, "2.0.0", "Ready to start TLS"), 10)
         started = time.perf_counter()
-        await self._adapter.start_tls()
-        cipher = self._adapter.cipher
-        self._logs.detail(f"TLS with {self._client}: {cipher}", started=started)
-        self.engine.tls_started(cipher)
-        self._logged_in = ""  # RFC 3207 §4.2
 
-    async def _receive(self, event: DataRequested) -> None:
-        """Take the content and hand the message to the queue."""
-        engine = self.engine
+        def secured(future: asyncio.Future[None]) -> None:
+            if future.cancelled() or (error := future.exception()) is not None:
+                text = f"the TLS handshake of {self._client} failed"
+                self._logs.detail(text if future.cancelled() else f"{text}: {error}")
+                return
+            cipher = self._adapter.cipher
+            self._logs.detail(f"TLS with {self._client}: {cipher}", started=started)
+            self.engine.tls_started(cipher)
+            self._logged_in = ""  # RFC 3207 §4.2
+
+        self._adapter.wait_for(self._adapter.start_tls(), secured)
+
+    def _begin_content(self, event: DataRequested) -> None:
         start = Reply(354, "", "Start mail input; end with [CRLF].[CRLF]")
-        self._adapter.send(engine.answer(start))
+        self._adapter.send(self.engine.answer(start))
         self._log(event.verb, event.detail, start, 6)
-        content = self._house.queue.content(self._id)
-        content.write(self._trace_line())
-        reader = DataReader(self._max_size or None)
-        is_full = False
-        try:
-            while not reader.finished:
-                for chunk in reader.feed(await self._adapter.block()):
-                    is_full = is_full or not self._keep(content, chunk)
-        except BaseException:
-            content.abandon()
-            raise
-        self._adapter.unread(reader.rest)
-        if is_full:
-            reply = Reply(452, "4.3.1", "Insufficient system storage, please try again later")
+        self._content = self._house.queue.content(self._id)
+        self._content.write(self._trace_line())
+        self._reader = DataReader(self._max_size or None)
+        self._is_full = False
+
+    def receive_content(self, octets: bytes) -> bytes:
+        """Take content; at its end, hand the message to the queue."""
+        content, reader = self._content, self._reader
+        assert content is not None
+        for chunk in reader.feed(octets):
+            if not self._is_full:
+                self._is_full = not self._keep(content, chunk)
+        if not reader.finished:
+            return b""
+        self._content = None
+        if self._is_full:
+            text = "Insufficient system storage, please try again later"
+            self._finish(Reply(452, "4.3.1", text))
         elif reader.fault is not None:
             content.abandon()
-            reply = fault_reply(reader.fault, max_size=self._max_size)
-            reason = Reason(
-                rule=f"content.{reader.fault}",
-                outcome=Outcome.REJECT,
-                text=reply.text,
-                setting=smtp.max_message_kb.name if reply.code == 552 else "",
-            )
-            some = " ".join(str(each.address) for each in engine.recipients[:20])
-            self._refuse(reason, some, engine.reverse_path)
+            self._finish(self._refuse_content(reader.fault))
         else:
-            reply = await self._submit(content)
-        self._adapter.send(engine.data_finished(reply))
-        await self._adapter.flush()
+            self._submit(content)
+        return reader.rest
+
+    def _refuse_content(self, fault: Fault) -> Reply:
+        engine = self.engine
+        reply = fault_reply(fault, max_size=self._max_size)
+        reason = Reason(
+            rule=f"content.{fault}",
+            outcome=Outcome.REJECT,
+            text=reply.text,
+            setting=smtp.max_message_kb.name if reply.code == 552 else "",
+        )
+        some = " ".join(str(each.address) for each in engine.recipients[:20])
+        self._refuse(reason, some, engine.reverse_path)
+        return reply
+
+    def _finish(self, reply: Reply) -> None:
+        """Answer the content."""
+        adapter, octets = self._adapter, self._reader.bytes_seen
+        adapter.send(self.engine.data_finished(reply))
+        adapter.flush()
         if reply.is_positive:
             steps.reach("smtp.answered")
-        self._log("DATA", f"{reader.bytes_seen} bytes", reply, reader.bytes_seen)
+        self._log("DATA", f"{octets} bytes", reply, octets)
+        if self.engine.is_closing:
+            adapter.hang_up()
 
     def _keep(self, content: ContentWriter, chunk: bytes) -> bool:
         """Write a piece of content; on a full disk let go of it all, and read on to its end."""
@@ -285,25 +325,32 @@ class Conversation:
         self._log(event.verb, event.detail, _IDLING, 0)
         return True
 
-    async def _submit(self, content: ContentWriter) -> Reply:
+    def _submit(self, content: ContentWriter) -> None:
         started = time.perf_counter()
         origin = Origin(kind="SMTP", login=self._logged_in, client=self._client)
-        try:
-            await self._house.queue.submit_async(
-                self.engine.envelope(),
-                content,
-                origin,
-                message_id=self._id,
-                reason=accepted_because(self._granted).to_dict(),
-            )
-        except (DatabaseError, OSError) as error:
-            self._logs.note("error", f"the message was not accepted: {error}", message_id=self._id)
-            return _LATER
-        metrics.ACCEPTED.inc()
-        self._idle_commands = 0
-        metrics.ACCEPT_SECONDS.observe(time.perf_counter() - started)
-        self._logs.detail("the message is in the queue", message_id=self._id, started=started)
-        return Reply(250, "2.0.0", f"{_OK} ({self._id})")
+
+        def submitted(future: asyncio.Future[None]) -> None:
+            try:
+                future.result()
+            except (DatabaseError, OSError) as error:
+                text = f"the message was not accepted: {error}"
+                self._logs.note("error", text, message_id=self._id)
+                self._finish(_LATER)
+                return
+            metrics.ACCEPTED.inc()
+            self._idle_commands = 0
+            metrics.ACCEPT_SECONDS.observe(time.perf_counter() - started)
+            self._logs.detail("the message is in the queue", message_id=self._id, started=started)
+            self._finish(Reply(250, "2.0.0", f"{_OK} ({self._id})"))
+
+        commit = self._house.queue.submit_async(
+            self.engine.envelope(),
+            content,
+            origin,
+            message_id=self._id,
+            reason=accepted_because(self._granted).to_dict(),
+        )
+        self._adapter.wait_for(commit, submitted)
 
     def _trace_line(self) -> bytes:
         engine = self.engine
@@ -335,7 +382,7 @@ class Conversation:
             Exchange(
                 kind="SMTP-IN",
                 message_id=self._id,
-                port=adapter.port,
+                port=adapter.listener.port,
                 remote=self._client,
                 command=verb,
                 details=detail,

@@ -8,10 +8,9 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from appliance.connectors.smtp_in.adapter import Adapter
-from appliance.connectors.smtp_in.conversation import Conversation, Place
+from appliance.connectors.smtp_in.conversation import Conversation
 from appliance.mail.reply import Reply
 from appliance.net.listeners import Listener
 from appliance.operations.front import Front
@@ -47,9 +46,13 @@ class SmtpService:
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         """Serve until stopped; conversations under way may finish their command."""
+        patterns = {
+            each.name: Adapter(self, each, tls=None if each.tls else self._front.context)
+            for each in self._listeners
+        }
         await self._front.serve(
             self._listeners,
-            self._connection,
+            lambda listener: patterns[listener.name].connection(),
             stop=stop,
             ready=ready,
             hang_up=lambda adapter: adapter.hang_up(_SILENT.encode()),
@@ -62,31 +65,33 @@ class SmtpService:
             adapter.hang_up(_STOPPING.encode())
         self._logs.close()
 
-    def _connection(self, listener: Listener) -> Adapter:
-        context = None if listener.tls else self._front.context
-        place = Place(is_mx=listener.name == "smtp", starttls=context is not None)
-        return Adapter(partial(self._converse, place), tls=context, port=listener.port)
+    # connectors.smtp_in.adapter.Host
 
-    async def _converse(self, place: Place, adapter: Adapter) -> None:
-        try:
-            if self._front.enter(adapter):
-                conversation = Conversation(
-                    adapter, place, house=self._house, logs=self._logs, logins=self._logins
-                )
-                await conversation.run()
-            else:
-                self._turn_away(adapter)
-        except Exception:  # noqa: BLE001 - the session's boundary: the client keeps its message
-            self._logs.note("error", f"a session failed: {traceback.format_exc()}")
-            adapter.hang_up(_FAILED.encode())
-        finally:
-            self._front.leave(adapter)
+    def enter(self, adapter: Adapter) -> Conversation | None:
+        """Begin a conversation, or turn the client away."""
+        if not self._front.enter(adapter):
+            self._turn_away(adapter)
+            return None
+        conversation = Conversation(
+            adapter, house=self._house, logs=self._logs, logins=self._logins
+        )
+        conversation.greet()
+        return conversation
+
+    def leave(self, adapter: Adapter) -> None:
+        """Count the connection out."""
+        self._front.leave(adapter)
+
+    def fail(self, adapter: Adapter, error: BaseException) -> None:
+        """End a session on an error of ours: the client keeps its message."""
+        self._logs.note("error", f"a session failed: {''.join(traceback.format_exception(error))}")
+        adapter.hang_up(_FAILED.encode())
 
     def _turn_away(self, adapter: Adapter) -> None:
         self._logs.exchange(
             Exchange(
                 kind="SMTP-IN",
-                port=adapter.port,
+                port=adapter.listener.port,
                 remote=adapter.client,
                 command="CONNECT",
                 response=str(_BUSY),
