@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 import idna
@@ -105,10 +106,7 @@ class Address:
 
     def __str__(self) -> str:
         """The form for the wire; the local part is quoted only where it has to be."""
-        if _DOT_STRING.fullmatch(self.local_part):
-            return f"{self.local_part}@{self.domain}"
-        escaped = self.local_part.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"@{self.domain}'
+        return _wire(self.local_part, self.domain)
 
     @property
     def key(self) -> str:
@@ -129,6 +127,14 @@ class Address:
         if "xn--" not in self.domain:
             return self.domain
         return ".".join(_u_label(label) for label in self.domain.split("."))
+
+
+@lru_cache(maxsize=4096)  # one address is written several times while its message is handled
+def _wire(local_part: str, domain: str) -> str:
+    if _DOT_STRING.fullmatch(local_part):
+        return f"{local_part}@{domain}"
+    escaped = local_part.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"@{domain}'
 
 
 def parse_domain(text: str) -> str:

@@ -59,8 +59,9 @@ class Reply:
 
     def __str__(self) -> str:
         """The reply on one line, for logs and reports: `550 5.1.1 No such mailbox`."""
-        text = _CONTROLS.sub(" ", self.text)
-        return " ".join(part for part in (str(self.code), self.status, text) if part)
+        text = self.text if self.text.isprintable() else _CONTROLS.sub(" ", self.text)
+        words = f"{self.code} {self.status}" if self.status else str(self.code)
+        return f"{words} {text}" if text else words
 
     @property
     def is_positive(self) -> bool:

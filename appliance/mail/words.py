@@ -59,7 +59,7 @@ def decode_phrases(text: str) -> str:
 
 def decode_bytes(data: bytes, declared: str = "") -> str:
     """Read bytes in the named charset, or by trying UTF-8 and then windows-1252."""
-    name = charset.codec(declared)
+    name = charset.codec(declared) if declared else ""
     if name:
         try:
             return charset.decode(data, name)

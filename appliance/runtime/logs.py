@@ -301,11 +301,14 @@ class Logs:
         return "\t".join((self._now(), *map(_clean, columns))) + "\n"
 
     def _activity_line(self, found: Exchange) -> str:
+        kind, message_id, port, remote, command, details, response, sent, received, _ = found
+        told = f"{message_id}{remote}{command}{details}{response}"
+        if len(told) > _MAX_FIELD or not told.isprintable():
+            message_id, remote, command = map(_field, (message_id, remote, command))
+            details, response = _field(details), _field(response)
         return (
-            f"{self._now()}\t{found.kind}\t{_field(found.message_id)}\t{found.port}\t"
-            f"{_field(found.remote)}\t{_field(found.command)}\t"
-            f"{_field(found.details)}\t{_field(found.response)}\t"
-            f"{found.sent}\t{found.received}\n"
+            f"{self._now()}\t{kind}\t{message_id}\t{port}\t{remote}\t{command}\t{details}\t"
+            f"{response}\t{sent}\t{received}\n"
         )
 
     def _w3c_name(self, at: datetime) -> str:
