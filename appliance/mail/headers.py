@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from appliance.mail import words
 from appliance.mail.addresses import addresses
@@ -55,7 +56,12 @@ _FIELDS = {
 }
 # Only lists write these (RFC 2369 §3, RFC 2919 §3).
 _FIELDS |= dict.fromkeys((b"list-id", b"list-post", b"list-help", b"list-unsubscribe"), _BULK)
-_PRECEDENCE_BULK = frozenset((b"bulk", b"list", b"junk"))
+_PRECEDENCE_BULK = frozenset(("bulk", "list", "junk"))
+_DECODERS = {
+    b"subject": words.decode,
+    b"from": words.decode_phrases,
+    b"to": words.decode_phrases,
+}
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
 _FIELD_END = re.compile(rb"\n(?![ \t])")  # what begins with white space goes on (RFC 5322 §2.2.3)
 _NOT_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -166,21 +172,20 @@ def scan(block: bytes, *, max_section: int = MAX_SECTION, max_value: int = MAX_V
         elif name not in found:
             found[name] = value[: 8 * max_value]
 
-    def text(name: bytes, *, decode: Callable[[str], str] = str) -> str:
-        raw = found.get(name)
-        return _to_text(raw, decode)[:max_value] if raw else ""
-
-    precedence = found.get(b"precedence", b"").strip().lower()
+    texts = {
+        name: _to_text(raw, _DECODERS.get(name, str))[:max_value] for name, raw in found.items()
+    }
+    text = texts.get
     return Summary(
-        message_id=text(b"message-id"),
-        subject=text(b"subject", decode=words.decode),
-        from_header=text(b"from", decode=words.decode_phrases),
-        to_header=text(b"to", decode=words.decode_phrases),
-        date=text(b"date"),
+        message_id=text(b"message-id", ""),
+        subject=text(b"subject", ""),
+        from_header=text(b"from", ""),
+        to_header=text(b"to", ""),
+        date=text(b"date", ""),
         received_count=received_count,
-        content_type=text(b"content-type"),
-        auto_submitted=text(b"auto-submitted"),
-        is_bulk=_BULK in found or precedence in _PRECEDENCE_BULK,
+        content_type=text(b"content-type", ""),
+        auto_submitted=text(b"auto-submitted", ""),
+        is_bulk=_BULK in found or text(b"precedence", "").lower() in _PRECEDENCE_BULK,
         has_from=b"from" in found,
         has_date=b"date" in found,
         has_message_id=b"message-id" in found,
@@ -289,6 +294,7 @@ def received(
     ).encode()
 
 
+@lru_cache(maxsize=64)  # a busy server writes the same second many times
 def format_date(at: datetime) -> str:
     """A date-time of RFC 5322 §3.3, `Sat, 22 Nov 2025 18:54:00 +0000`, in any locale.
 
@@ -328,8 +334,8 @@ def _section_end(block: bytes, limit: int) -> int:
 
 
 def _to_text(raw: bytes, decode: Callable[[str], str]) -> str:
-    text = decode(words.decode_bytes(raw))
-    text = " ".join(text.split())  # unfolds, too
+    text = raw.decode() if raw.isascii() else words.decode_bytes(raw)
+    text = " ".join(decode(text).split())  # unfolds, too
     return text if text.isprintable() else _NOT_TEXT.sub("", text)
 
 
@@ -364,5 +370,6 @@ def _encode_phrase(phrase: re.Match[str]) -> str:
     return words.encode(phrase[0] if quoted is None else re.sub(r"\\(.)", r"\1", quoted))
 
 
+@lru_cache(maxsize=1024)  # of a connection's trace lines only the id is new each time
 def _safe(token: str) -> str:
     return _UNSAFE_IN_TRACE.sub("?", token[:255])

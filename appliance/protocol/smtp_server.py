@@ -14,7 +14,6 @@ from __future__ import annotations
 import binascii
 from collections.abc import Mapping
 from enum import Enum, auto
-from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
 from appliance.mail.address import Address
@@ -77,15 +76,13 @@ _HTTP: Final = frozenset(
 )
 # What is a yes to each question; any other reply below 400 would leave the client with another idea
 # of the session than ours.
-_YES: Final[Mapping[type[Question], tuple[int, ...]]] = MappingProxyType(
-    {
-        MailRequested: (250,),
-        RcptRequested: (250, 251),
-        DataRequested: (354,),
-        TlsRequested: (220,),
-        Credentials: (235,),
-    }
-)
+_YES: Final[Mapping[type[Question], tuple[int, ...]]] = {
+    MailRequested: (250,),
+    RcptRequested: (250, 251),
+    DataRequested: (354,),
+    TlsRequested: (220,),
+    Credentials: (235,),
+}
 
 
 class _State(Enum):
@@ -260,7 +257,8 @@ class SmtpServer:
         Raises:
             LocalProtocolError: an answer is owed, content or a handshake is due, or it is over.
         """
-        self._expect(_State.LINE)
+        if self._state is not _State.LINE:
+            self._expect(_State.LINE)
         try:
             if self._sasl is not None:
                 return self._receive_response(self._sasl, line)
@@ -298,11 +296,12 @@ class SmtpServer:
         question = self._question
         if question is None:
             raise LocalProtocolError(f"nobody asked for {reply}")
-        if reply.is_positive and reply.code not in _YES[type(question)]:
-            raise LocalProtocolError(f"{reply} is no answer to {question.verb}")
         self._question = None
         self._state = _State.LINE
-        if reply.is_positive:
+        if reply.code < 400:
+            if reply.code not in _YES[type(question)]:
+                self._question, self._state = question, _State.QUESTION
+                raise LocalProtocolError(f"{reply} is no answer to {question.verb}")
             self._grant(question)
         return self._settle(reply)
 
@@ -350,12 +349,12 @@ class SmtpServer:
         # A line that is no command isn't logged: it may be a password sent out of step.
         self._verb, self._detail = "?", f"({len(line)} octets)"
         verb, argument = split_command(line)
-        if verb in _HTTP:
+        if verb in VERBS:
+            self._verb, self._detail = verb, HIDDEN if verb == "AUTH" else argument
+        elif verb in _HTTP:
             # A browser or proxy was made to talk to us: what follows is not for our ears.
             self._verb, self._detail = verb, argument
             return self._respond(Reply(421, "4.7.0", "This is a mail server; closing connection"))
-        if verb in VERBS:
-            self._verb, self._detail = verb, HIDDEN if verb == "AUTH" else argument
         limit = self._limits.get(verb, self._command_limit)
         if len(line) + 2 > limit:
             return self._respond(_too_long(self._verb, limit))
@@ -524,12 +523,14 @@ class SmtpServer:
 
     def _settle(self, reply: Reply) -> bytes:
         """Count an error, and close when it is one too many or the reply is a goodbye."""
-        if reply.is_permanent:
+        code = reply.code
+        if code >= 500:
             self.errors += 1
             if self._max_errors and self.errors >= self._max_errors:
                 text = f"Too many errors, closing connection; the last one was: {reply}"
                 reply = Reply(421, "4.7.0", text)
-        if reply.code in (221, 421):  # RFC 5321 §3.8
+                code = 421
+        if code in {221, 421}:  # RFC 5321 §3.8
             self._state = _State.CLOSED
         self.last_reply = reply
         return reply.encode(utf8=self.mail is not None and self.mail.smtputf8)

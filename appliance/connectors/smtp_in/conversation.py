@@ -35,7 +35,7 @@ from appliance.protocol.smtp_server_events import (
 )
 from appliance.queue.entry import Origin
 from appliance.runtime import metrics, steps
-from appliance.runtime.clock import to_datetime
+from appliance.runtime.clock import MICROSECONDS, to_datetime
 from appliance.runtime.logs import Exchange, Logs
 from appliance.settings import auth, relay, smtp
 
@@ -363,7 +363,7 @@ class Conversation:
             protocol=self._protocol(),
             id=self._id,
             for_=str(recipients[0].address) if len(recipients) == 1 else None,
-            at=to_datetime(self._house.clock.now_us()),
+            at=to_datetime(self._house.clock.now_us() // MICROSECONDS * MICROSECONDS),
             tls=self._adapter.cipher or None,
         )
 
