@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Protocol, TypeVar
@@ -19,6 +19,7 @@ from appliance.database.statement import Connection
 from appliance.database.writer import Engine, Transaction, Writer
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 _IDLE_READERS = 8
 
@@ -56,6 +57,12 @@ class Database:
     def commit(self, job: Callable[[Transaction], T], size: int = 0) -> asyncio.Future[T]:
         """Run a job in the writer; a future for the event loop (see `Writer.commit`)."""
         return self.writer.commit(job, size)
+
+    def commit_alike(
+        self, job: Callable[[Transaction, Sequence[Item]], Sequence[T]], item: Item, size: int = 0
+    ) -> asyncio.Future[T]:
+        """Run a job for many callers' items at once (see `Writer.commit_alike`)."""
+        return self.writer.commit_alike(job, item, size)
 
     def release(self) -> None:
         """Close all connections; they open again when needed."""

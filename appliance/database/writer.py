@@ -1,9 +1,13 @@
 """The writer: one committer a database and process, that commits what has gathered.
 
-While one commit runs, further jobs gather; they are then taken together (bounded), each run in a
-savepoint of one transaction, committed once, and only then answered. No timer: an idle server
-answers the first job at once, a busy one shares each fsync among many. A caller that may block
-commits on its own thread when nobody else does: a change of threads costs more than a small commit.
+While one commit runs, further jobs gather; they are then taken together (bounded), run in one
+transaction, committed once, and only then answered. No timer: an idle server answers the first job
+at once, a busy one shares each fsync among many. A caller that may block commits on its own thread
+when nobody else does: a change of threads costs more than a small commit.
+
+Jobs of one kind are run by one call for all of them (`commit_alike`): a statement for many rows
+costs a fraction, and each call into the driver is a turn of the interpreter's lock. When anything
+of a batch fails, it is rolled back and run again piece by piece, each in a savepoint of its own.
 
 Owns: the write connection. Never: answers a caller before the commit has returned.
 Failure: a job's own error goes to its caller alone; a failed commit goes to all of the batch.
@@ -15,7 +19,8 @@ import asyncio
 import logging
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import func, select
@@ -25,7 +30,10 @@ from appliance.database.statement import POSTGRESQL, Connection, Statement, para
 from appliance.runtime import steps
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 Job = Callable[["Transaction"], Any]
+Alike = Callable[["Transaction", Sequence[Any]], Sequence[Any]]
+Alone = Callable[["Transaction"], Sequence[Any]]
 
 _MAX_JOBS = 256
 _MAX_BYTES = 8 << 20
@@ -94,11 +102,26 @@ class Transaction(Connection):
 class _Pending:
     """A job with the way its caller is answered."""
 
-    __slots__ = ("actions", "done", "error", "future", "job", "loop", "result", "size")
+    __slots__ = (
+        "actions",
+        "alike",
+        "done",
+        "error",
+        "future",
+        "item",
+        "job",
+        "loop",
+        "result",
+        "size",
+    )
 
-    def __init__(self, job: Job, size: int) -> None:
+    def __init__(
+        self, job: Job | None, size: int, alike: Alike | None = None, item: Any = None
+    ) -> None:
         self.job = job
         self.size = size
+        self.alike = alike  # instead of a job of its own: what runs it together with others
+        self.item = item
         self.result: Any = None
         self.error: BaseException | None = None
         self.actions: list[Callable[[], None]] = []
@@ -166,6 +189,26 @@ class Writer:
     def commit(self, job: Callable[[Transaction], T], size: int = 0) -> asyncio.Future[T]:
         """Run a job; returns a future of the running event loop, resolved after the commit."""
         pending = _Pending(job, size)
+        pending.loop = asyncio.get_running_loop()
+        pending.future = pending.loop.create_future()
+        self._enqueue(pending)
+        return pending.future
+
+    def commit_alike(
+        self, job: Callable[[Transaction, Sequence[Item]], Sequence[T]], item: Item, size: int = 0
+    ) -> asyncio.Future[T]:
+        """Run a job for an item, and for others' items of the same batch by the same call.
+
+        Args:
+            job: writes all the items it is given and returns a result for each; the same function
+                each time, which may be called again with some of them.
+            item: this caller's.
+            size: about how many bytes the item takes.
+
+        Returns:
+            A future of the running event loop, resolved after the commit.
+        """
+        pending = _Pending(None, size, job, item)
         pending.loop = asyncio.get_running_loop()
         pending.future = pending.loop.create_future()
         self._enqueue(pending)
@@ -256,8 +299,15 @@ class Writer:
         with self._engine.exclusive():
             opened = self._connect()
             transaction = self._begin(opened, again=opened is known)
-            for pending in batch:
-                self._run_one(transaction, pending)
+            failed = self._run_all(transaction, batch)
+            if failed is not None:
+                transaction.script("ROLLBACK")
+                if len(batch) == 1:
+                    batch[0].error = failed
+                    return
+                transaction.script(self._engine.begin)
+                for pending in batch:
+                    self._run_one(transaction, pending)
             steps.reach(self._before)
             transaction.script("COMMIT")
 
@@ -273,11 +323,32 @@ class Writer:
             transaction.script(self._engine.begin)
         return transaction
 
+    def _run_all(self, transaction: Transaction, batch: list[_Pending]) -> Exception | None:
+        """Run a batch without savepoints; returns the error of the first that fails, if any."""
+        try:
+            for run, together in _groups(batch):
+                results = run(transaction)
+                actions = transaction.take_actions()
+                for pending, result in zip(together, results, strict=True):
+                    pending.error, pending.result, pending.actions = None, result, actions
+        except self._engine.victim_errors:
+            raise
+        except self._engine.lost_errors as error:
+            raise StoreBusy(f"the connection to the database was lost: {error}") from error
+        except Exception as error:  # noqa: BLE001 - it is its caller's: see `_run_one`
+            transaction.take_actions()
+            return self._as_ours(error)
+        return None
+
     def _run_one(self, transaction: Transaction, pending: _Pending) -> None:
-        pending.error = None  # of an earlier turn
+        pending.error, pending.result, pending.actions = None, None, []  # of an earlier turn
         transaction.script("SAVEPOINT job")
         try:
-            pending.result = pending.job(transaction)
+            if pending.alike is None:
+                assert pending.job is not None
+                pending.result = pending.job(transaction)
+            else:
+                (pending.result,) = pending.alike(transaction, [pending.item])
         except self._engine.victim_errors:
             raise
         except self._engine.lost_errors as error:
@@ -312,6 +383,28 @@ class Writer:
             except self._engine.errors:
                 _log.warning("a broken database connection could not be closed cleanly")
             self._connection = None
+
+
+def _groups(batch: list[_Pending]) -> Iterator[tuple[Alone, list[_Pending]]]:
+    """Yield what is to be run, with those it is run for: what is alike once, at its first place."""
+    together: dict[Alike, list[_Pending]] = {}
+    for pending in batch:
+        if pending.alike is not None:
+            together.setdefault(pending.alike, []).append(pending)
+    for pending in batch:
+        if pending.job is not None:
+            yield partial(_run_alone, pending.job), [pending]
+        elif pending.alike in together:
+            alike = together.pop(pending.alike)
+            yield partial(_run_alike, pending.alike, [each.item for each in alike]), alike
+
+
+def _run_alone(job: Job, transaction: Transaction) -> Sequence[Any]:
+    return (job(transaction),)
+
+
+def _run_alike(job: Alike, items: list[Any], transaction: Transaction) -> Sequence[Any]:
+    return job(transaction, items)
 
 
 def _answer(batch: list[_Pending]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
 
 from appliance.journey.reason import Reason
 
@@ -33,8 +34,7 @@ class Kind(StrEnum):
 _write_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(NamedTuple):
     """One step.
 
     Attributes:
@@ -57,7 +57,7 @@ class Event:
     connector: str = ""
     text: str = ""
     reason: Mapping[str, object] | None = None
-    detail: Mapping[str, str] = field(default_factory=dict)
+    detail: Mapping[str, str] = MappingProxyType({})
 
     def data(self) -> str:
         """Return what has no column of its own, as JSON text."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from appliance.mail.address import Address
 from appliance.mail.envelope import Envelope, Notify, Recipient
@@ -25,6 +26,8 @@ class State(StrEnum):
     DONE = "done"  # delivered or handed to another server
     FAILED = "failed"  # given up
 
+
+_read_address = lru_cache(maxsize=1024)(Address.parse)  # a batch names the same ones again
 
 ACTIVE = (State.PENDING, State.DEFERRED)
 
@@ -54,8 +57,7 @@ class Origin:
     client: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A recipient that is due, with what its entry says.
 
     Attributes:
@@ -67,7 +69,7 @@ class Claimed:
         attempts: how many failed so far.
         due_at: since when it is due, µs.
         accepted_at: µs.
-        content_id: for `Queue.content_of`.
+        content_id: for `Queue.contents`.
         file: the content file's name, or None.
         summary: of the header section.
         summary_json: the same, as it is kept.
@@ -141,7 +143,7 @@ def to_envelope(reverse_path: str, options: str) -> Envelope:
     """Read back an envelope without its recipients."""
     found: dict[str, Any] = json.loads(options) if options else {}
     return Envelope(
-        reverse_path=Address.parse(reverse_path) if reverse_path else None,
+        reverse_path=_read_address(reverse_path) if reverse_path else None,
         recipients=(),
         body=found.get("body", "7BIT"),
         smtputf8=found.get("smtputf8", False),
@@ -163,11 +165,11 @@ def recipient_options(recipient: Recipient) -> str:
 def to_recipient(address: str, options: str) -> Recipient:
     """Read back a recipient."""
     if not options:
-        return Recipient(Address.parse(address))
+        return Recipient(_read_address(address))
     found: dict[str, Any] = json.loads(options)
     notify = found.get("notify")
     return Recipient(
-        address=Address.parse(address),
+        address=_read_address(address),
         notify=None if notify is None else frozenset(Notify(word) for word in notify),
         orcpt=found.get("orcpt"),
     )

@@ -115,13 +115,13 @@ class Journey:
             found: events.
             accepted: events of submits, as their queue entries keep them.
         """
-        rows = [each.row() for each in accepted] + [_row(event) for event in found]
+        rows = [each.row() for each in accepted] + _rows(found)
         if rows:
             self._database.lazy_writer.post(lambda tx: tx.run_many(self._insert, rows))
 
     def record_alike(self, event: Event, message_ids: Sequence[str]) -> None:
         """Write the same event for several messages, without waiting."""
-        row = _row(event)
+        row = _row(event, event.data())
         rows = [{**row, "message_id": message_id} for message_id in message_ids]
         self._database.lazy_writer.post(lambda tx: tx.run_many(self._insert, rows))
 
@@ -142,7 +142,22 @@ class Journey:
         return self._database.transact(lambda tx: tx.run(_EXPIRE, {"before": before_us}), lazy=True)
 
 
-def _row(event: Event) -> dict[str, Any]:
+def _rows(events: Sequence[Event]) -> list[dict[str, Any]]:
+    """Return rows; what several events of a batch say alike is made into JSON once."""
+    made: dict[tuple[str, int], str] = {}
+    rows = []
+    for event in events:
+        alike = (event.text, id(event.reason))
+        data = made.get(alike)
+        if data is None or event.detail:
+            data = event.data()
+            if not event.detail:
+                made[alike] = data
+        rows.append(_row(event, data))
+    return rows
+
+
+def _row(event: Event, data: str) -> dict[str, Any]:
     return {
         "message_id": event.message_id,
         "at": event.at_us,
@@ -150,7 +165,7 @@ def _row(event: Event) -> dict[str, Any]:
         "recipient": event.recipient,
         "reverse_path": event.reverse_path,
         "connector": event.connector,
-        "data": event.data(),
+        "data": data,
     }
 
 

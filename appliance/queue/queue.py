@@ -8,17 +8,18 @@ Failure: `CommitFailed`, `StoreBusy` (temporary): nothing was accepted, nothing 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
-from functools import partial
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Select, delete, func, select, update
 
-from appliance.database.content import Content, ContentFolder, ContentWriter
+from appliance.database.chosen import Chosen
+from appliance.database.content import INLINE_MAX, Content, ContentFolder, ContentWriter
 from appliance.database.database import Database
 from appliance.database.listen import notify
-from appliance.database.statement import POSTGRESQL, Row, Sql, Statement, param
+from appliance.database.statement import POSTGRESQL, Sql, Statement, param
 from appliance.database.writer import Transaction
 from appliance.mail.envelope import Envelope
 from appliance.mail.headers import Summary
@@ -35,7 +36,8 @@ from appliance.queue.entry import (
 )
 from appliance.queue.journey import Accepted, Journey
 from appliance.queue.marks import write_marks
-from appliance.queue.submission import FIND_KEY, Submission
+from appliance.queue.parts import WHOLE, Part
+from appliance.queue.submission import FIND_KEY, Submission, write_all
 from appliance.runtime import steps
 from appliance.runtime.clock import MICROSECONDS, Clock, new_id
 from appliance.runtime.removals import Removals
@@ -44,14 +46,15 @@ _LEASE_US = 300 * MICROSECONDS
 
 _e, _r, _c = tables.entries.c, tables.recipients.c, tables.contents.c
 
-_CONTENT = Statement(select(_c.size, _c.body, _c.file).where(_c.id == param("content")))
+_BODIES = Chosen(_c.id, lambda chosen: select(_c.id, _c.size, _c.body, _c.file).where(chosen))
 _CLAIM_COLUMNS = (
     _r.entry_id, _r.number, _r.address, _r.options.label("recipient_options"), _r.destination,
     _r.attempts, _r.due_at, _e.recipients, _e.accepted_at, _e.reverse_path, _e.options, _e.login,
     _e.client, _e.content_id, _e.size, _e.summary, _e.event, _c.file,
 )  # fmt: skip
-_JOINED = tables.recipients.join(tables.entries, _e.id == _r.entry_id).join(
-    tables.contents, _c.id == _e.content_id
+_JOINED = tables.recipients.join(tables.entries, _e.id == _r.entry_id).outerjoin(
+    tables.contents,
+    (_c.id == _e.content_id) & (_e.size > INLINE_MAX),  # others have no file
 )
 _CLAIM = (
     select(*_CLAIM_COLUMNS)
@@ -60,7 +63,6 @@ _CLAIM = (
     .order_by(_r.due_at)
     .limit(param("most"))
 )
-_CLAIM_ANY = Statement(_CLAIM)
 _LEASE = (  # PostgreSQL: several workers, each row to one of them
     _CLAIM.where(_r.lease_until <= param("now")).with_for_update(
         of=tables.recipients, skip_locked=True
@@ -77,6 +79,23 @@ _STILL_DUE = Statement(
 )
 
 _FORGET = Statement(delete(tables.submissions).where(tables.submissions.c.at < param("before")))
+
+
+@cache
+def _claim_of(part: Part) -> Select[Any]:
+    """Claim what is a worker's own, by the key that the index ends with."""
+    if part.of == 1:
+        return _CLAIM
+    ending = func.substr(_r.entry_id, -1)
+    if part.number:
+        return _CLAIM.where(ending.in_(part.endings))
+    others = [Part(number, part.of) for number in range(1, part.of)]
+    return _CLAIM.where(ending.not_in([each for other in others for each in other.endings]))
+
+
+@cache
+def _claim_any_of(part: Part) -> Statement:
+    return Statement(_claim_of(part))
 
 
 class Queue:
@@ -189,7 +208,7 @@ class Queue:
         def commit() -> asyncio.Future[str]:
             steps.reach("submit.content-synced")
             submission = self._prepare(envelope, content, origin, message_id, reason)
-            return self.database.commit(submission.write, content.size)
+            return self.database.commit_alike(write_all, submission, content.size)
 
         async def sync_and_commit() -> str:
             try:
@@ -209,17 +228,19 @@ class Queue:
         *,
         but: Collection[tuple[str, int]] = (),
         without: Collection[str] = (),
+        part: Part = WHOLE,
     ) -> list[Claimed]:
         """Choose recipients that are due.
 
-        On SQLite one worker a connector asks (it holds the service's lock) and remembers what it
-        has in hand: `but`. On PostgreSQL each row is leased to one worker for five minutes.
+        On SQLite one worker a connector and part asks (it holds the part's lock) and remembers what
+        it has in hand: `but`. On PostgreSQL each row is leased to one worker for five minutes.
 
         Args:
             connector: whose recipients; `UNROUTED` for the MTA agent.
             most: how many at most.
             but: (entry id, number) of recipients the worker has in hand already.
             without: destinations that the worker has enough of, so that others get their turn.
+            part: on SQLite, which entries are the worker's.
         """
         now = self._clock.now_us()
         wanted = {"wanted": connector, "now": now, "most": most}
@@ -232,18 +253,21 @@ class Queue:
             )
         else:
             claim: Sql = (
-                _CLAIM.where(_r.destination.not_in(list(without))) if without else _CLAIM_ANY
+                _claim_of(part).where(_r.destination.not_in(list(without)))
+                if without
+                else _claim_any_of(part)
             )
             with self.database.reader() as connection:
-                rows = connection.rows(claim, {**wanted, "most": most + len(but)})
-        found = [row for row in rows if (row.entry_id, row.number) not in but]
-        return [_claimed(row) for row in found[:most]]
+                rows = connection.tuples(claim, {**wanted, "most": most + len(but)})
+        if but:
+            rows = [row for row in rows if row[:2] not in but]
+        return _claimed(rows[:most])
 
     def still_due(self, entry_id: str, connector: Connector) -> set[int]:
         """Return which of an entry's recipients wait at a connector: not held, finished or gone."""
         wanted = {"entry": entry_id, "wanted": connector}
         with self.database.reader() as connection:
-            return {row.number for row in connection.rows(_STILL_DUE, wanted)}
+            return {number for (number,) in connection.tuples(_STILL_DUE, wanted)}
 
     def lease(self, claimed: Collection[Claimed], *, keep: bool) -> None:
         """Keep recipients in hand for five more minutes, or let them go unmarked.
@@ -260,13 +284,26 @@ class Queue:
 
     def content_of(self, claimed: Claimed) -> Content:
         """Return a message's content."""
-        if claimed.file is not None:
-            return Content(claimed.size, None, self.folder.file(claimed.file))
-        with self.database.reader() as connection:
-            row = connection.row(_CONTENT, {"content": claimed.content_id})
-        if row is None:
+        found = self.contents([claimed]).get(claimed.entry_id)
+        if found is None:
             raise LookupError(f"the content of {claimed.entry_id} is gone")
-        return Content(row.size, row.body, None)
+        return found
+
+    def contents(self, claimed: Iterable[Claimed]) -> dict[str, Content]:
+        """Return the contents of messages by entry id, without those that are gone."""
+        found: dict[str, Content] = {}
+        inline: dict[int, str] = {}
+        for each in claimed:
+            if each.file is not None:
+                found[each.entry_id] = Content(each.size, None, self.folder.file(each.file))
+            else:
+                inline[each.content_id] = each.entry_id
+        if inline:
+            with self.database.reader() as connection:
+                for content_id, size, body, file in _BODIES.tuples(connection, inline):
+                    path = None if file is None else self.folder.file(file)
+                    found[inline[content_id]] = Content(size, body, path)
+        return found
 
     def prepare(self, envelope: Envelope, octets: bytes, origin: Origin) -> Submission:
         """Prepare a message of our own making, to be written together with marks."""
@@ -345,33 +382,32 @@ def _is_filed(mark: Mark) -> bool:
 
 
 def _lease(transaction: Transaction, lease: Sql, wanted: dict[str, Any]) -> list[Any]:
-    rows = transaction.rows(lease, wanted)
+    rows = transaction.tuples(lease, wanted)
     until = wanted["now"] + _LEASE_US
     if rows:
         transaction.run_many(
-            _SET_LEASE,
-            [{"entry": row.entry_id, "recipient": row.number, "until": until} for row in rows],
+            _SET_LEASE, [{"entry": row[0], "recipient": row[1], "until": until} for row in rows]
         )
     return rows
 
 
-def _claimed(row: Row) -> Claimed:
-    return Claimed(
-        entry_id=row.entry_id,
-        number=row.number,
-        of=row.recipients,
-        recipient=to_recipient(row.address, row.recipient_options),
-        destination=row.destination,
-        attempts=row.attempts,
-        due_at=row.due_at,
-        accepted_at=row.accepted_at,
-        envelope=to_envelope(row.reverse_path, row.options),
-        login=row.login,
-        client=row.client,
-        content_id=row.content_id,
-        file=row.file,
-        size=row.size,
-        summary=Summary.from_json(row.summary),
-        summary_json=row.summary,
-        accepted=Accepted(row.entry_id, row.accepted_at, row.reverse_path, row.event),
-    )
+def _claimed(rows: Iterable[tuple[Any, ...]]) -> list[Claimed]:
+    """Read what was claimed; what is said of an entry is read once for its recipients."""
+    found: list[Claimed] = []
+    last = ""
+    for (
+        entry_id, number, address, wishes, destination, attempts, due_at, of, accepted_at,
+        reverse_path, options, login, client, content_id, size, summary_json, event, file,
+    ) in rows:  # fmt: skip
+        if entry_id != last:
+            last = entry_id
+            envelope = to_envelope(reverse_path, options)
+            summary = Summary.from_json(summary_json)
+            accepted = Accepted(entry_id, accepted_at, reverse_path, event)
+        recipient = to_recipient(address, wishes)
+        claimed = Claimed(
+            entry_id, number, of, recipient, destination, attempts, accepted_at, envelope, login,
+            client, content_id, file, size, summary, summary_json, accepted, due_at,
+        )  # fmt: skip
+        found.append(claimed)
+    return found

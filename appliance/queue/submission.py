@@ -5,13 +5,14 @@ Owns: nothing. Never: opens a transaction; whoever writes decides what is commit
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from appliance.database.content import ContentWriter
+from appliance.database.ids import take_ids
 from appliance.database.listen import notify
 from appliance.database.statement import Statement, param
 from appliance.database.writer import Transaction
@@ -21,9 +22,7 @@ from appliance.mail.headers import scan
 from appliance.queue import tables
 from appliance.queue.entry import Connector, Origin, State, envelope_options, recipient_options
 
-_INSERT_CONTENT = Statement(
-    insert(tables.contents).returning(tables.contents.c.id), ("size", "body", "file")
-)
+_INSERT_CONTENT = Statement(insert(tables.contents))
 _INSERT_ENTRY = Statement(insert(tables.entries))
 _INSERT_RECIPIENT = Statement(insert(tables.recipients))
 _s = tables.submissions.c
@@ -122,12 +121,7 @@ class Submission:
 
         One commit makes them durable.
         """
-        content_id = transaction.value(_INSERT_CONTENT, self.row)
-        transaction.run(_INSERT_ENTRY, {**self.entry, "content_id": content_id})
-        transaction.run_many(_INSERT_RECIPIENT, self.recipients)
-        notify(transaction, "mta")
-        transaction.after_commit(self.wake)
-        return self.id
+        return write_all(transaction, (self,))[0]
 
     def write_once(self, transaction: Transaction, key: str) -> str:
         """Write it unless its client's key was used before; returns the id under the key."""
@@ -136,3 +130,20 @@ class Submission:
             first: str = transaction.value(FIND_KEY, {"k": key})
             return first
         return self.write(transaction)
+
+
+def write_all(transaction: Transaction, submissions: Sequence[Submission]) -> list[str]:
+    """Write messages, a statement for each table; returns their ids."""
+    ids = take_ids(transaction, tables.contents, len(submissions))
+    both = list(zip(ids, submissions, strict=True))
+    transaction.run_many(_INSERT_CONTENT, [{"id": number, **each.row} for number, each in both])
+    transaction.run_many(
+        _INSERT_ENTRY, [{**each.entry, "content_id": number} for number, each in both]
+    )
+    transaction.run_many(
+        _INSERT_RECIPIENT, [row for each in submissions for row in each.recipients]
+    )
+    notify(transaction, "mta")
+    for wake in {each.wake for each in submissions}:
+        transaction.after_commit(wake)
+    return [each.id for each in submissions]

@@ -11,8 +11,8 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U
-_PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
+ID_CHARACTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U
+_PAIRS = [a + b for a in ID_CHARACTERS for b in ID_CHARACTERS]
 
 MICROSECONDS = 1_000_000
 

@@ -31,9 +31,9 @@ class ProcessLock:
         self._sign()
         return True
 
-    def acquire(self) -> None:
-        """Take the lock, waiting for its holder to end."""
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+    def acquire(self, *, shared: bool = False) -> None:
+        """Take the lock, waiting for its holder to end; shared, for who has it alone."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         self._sign()
 
     def holder(self) -> int:

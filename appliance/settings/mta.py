@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from appliance.settings.kinds import Integer
-from appliance.settings.setting import Setting, define
+from appliance.settings.setting import Effect, Scope, Setting, define
 
 max_hops = define(
     Setting(
@@ -16,6 +16,21 @@ max_hops = define(
         help=(
             "A message with more Received lines than this goes round in a loop: it is returned, "
             "with a copy in bad mail."
+        ),
+    )
+)
+
+processes = define(
+    Setting(
+        name="mta.processes",
+        kind=Integer(0, 32),
+        default=0,
+        title="MTA agents",
+        scopes=(Scope.SERVER, Scope.NODE),
+        effect=Effect.RESTART,
+        help=(
+            "How many processes deliver mail at the same time; 0 is one for each four cores, at "
+            "least one. Each writes batches of its own, so that more than needed only cost."
         ),
     )
 )

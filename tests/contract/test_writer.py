@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -164,6 +164,60 @@ def test_failing_job_rolls_back_alone_and_gets_its_own_error(database: Database)
     assert isinstance(error, LookupError)
     assert str(error) == "its own error"
     assert keys(database) == {"before", "after"}
+
+
+def add_all(transaction: Transaction, items: Sequence[str]) -> list[str]:
+    calls.append(list(items))
+    for item in items:
+        if item.startswith("bad"):
+            raise LookupError(item)
+        adding(item)(transaction)
+    return list(items)
+
+
+calls: list[list[str]] = []
+
+
+def test_jobs_that_are_alike_are_run_by_one_call(database: Database) -> None:
+    async def write() -> None:
+        calls.clear()
+        with held_up(database):
+            alike = [database.commit_alike(add_all, str(number)) for number in range(20)]
+            other = database.commit(adding("other"))
+        results = await asyncio.gather(*alike, other)
+        assert results == [*map(str, range(20)), "other"]
+
+    asyncio.run(write())
+    assert calls == [[str(number) for number in range(20)]]
+    assert keys(database) >= {"other", *map(str, range(20))}
+
+
+def test_of_jobs_that_are_alike_only_the_failing_one_fails(database: Database) -> None:
+    async def write() -> list[object]:
+        with held_up(database):
+            alike = [database.commit_alike(add_all, each) for each in ("a", "bad", "b")]
+            other = database.commit(adding("other"))
+        return list(await asyncio.gather(*alike, other, return_exceptions=True))
+
+    a, bad, b, other = asyncio.run(write())
+    assert (a, b, other) == ("a", "b", "other")
+    assert isinstance(bad, LookupError)
+    assert keys(database) >= {"a", "b", "other"}
+    assert "bad" not in keys(database)
+
+
+def test_job_that_fails_alone_is_run_once_and_leaves_nothing(database: Database) -> None:
+    runs: list[int] = []
+
+    def fail(transaction: Transaction) -> None:
+        runs.append(1)
+        adding("half")(transaction)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        database.transact(fail)
+    assert runs == [1]
+    assert keys(database) == set()
 
 
 def test_row_that_is_there_already_is_a_conflict_for_its_caller_alone(database: Database) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 from appliance.journey.event import Event, Kind
 from appliance.operations.messages import Trace
@@ -175,7 +174,7 @@ def test_a_notice_has_the_null_reverse_path() -> None:
 
 def test_recipients_with_the_same_fate_are_told_together() -> None:
     others = [f"p{number}@quay.example" for number in range(30)]
-    events = [replace(_deferred(3), recipient=each) for each in others]
+    events = [_deferred(3)._replace(recipient=each) for each in others]
     story = _tell(_accepted(_TOMAS, *others), _delivered(), *events)
     assert [len(each.addresses) for each in story.branches] == [30, 1]
     assert story.branches[0].addresses == tuple(others)
@@ -188,6 +187,6 @@ def test_an_answer_that_the_sentence_says_is_not_quoted_again() -> None:
         "text": "No such host.",
         "reply": "451 4.4.4 No such host",
     }
-    event = replace(_deferred(3), reason=reason)
+    event = _deferred(3)._replace(reason=reason)
     story = _tell(_accepted(_LOANS), event, queued=_queued())
     assert story.branches[0].fate.hops[0].quote == ""
