@@ -6,10 +6,12 @@ Failure: `StoreBusy` (temporary).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Select, func, select
 
+from appliance.database.chosen import Chosen
 from appliance.database.database import Source
 from appliance.database.statement import Row, Statement, param
 from appliance.directory import tables
@@ -48,6 +50,22 @@ _TARGET = Statement(
         .outerjoin(tables.mailboxes, (_m.id == _a.mailbox_id) & (_m.deleted_at == 0))
     )
     .where(_d.name == param("domain"), _d.deleted_at == 0)
+)
+_HOSTED = Chosen(
+    _d.name,
+    lambda chosen: (
+        select(_d.name, _d.enabled, _p.enabled, _p.id, _p.name)
+        .join(tables.postoffices, _p.id == _d.postoffice_id)
+        .where(chosen, _d.deleted_at == 0)
+    ),
+)
+_MAPPED = Chosen(
+    _a.key,
+    lambda chosen: (
+        select(_a.key, _m.id, _m.name, _m.enabled, _m.quota_kb)
+        .join(tables.mailboxes, (_m.id == _a.mailbox_id) & (_m.deleted_at == 0))
+        .where(chosen, _a.deleted_at == 0)
+    ),
 )
 _POSTOFFICES = select(_p.id, _p.name, _p.enabled, _p.created_at).where(_p.deleted_at == 0)
 _DOMAINS = (
@@ -167,6 +185,32 @@ class Directory:
             mailbox_enabled=bool(row.mailbox_enabled),
             quota_kb=row.quota_kb,
         )
+
+    def targets(self, addresses: Collection[Address]) -> dict[Address, Target]:
+        """Follow the address map from many addresses: two look-ups, however many they are."""
+        domains = {address.domain for address in addresses}
+        keys = {address: address.key for address in addresses}
+        with self._source.reader() as connection:
+            hosted = {row[0]: row[1:] for row in _HOSTED.tuples(connection, domains)}
+            mapped = {row[0]: row[1:] for row in _MAPPED.tuples(connection, set(keys.values()))}
+        found: dict[Address, Target] = {}
+        for address, key in keys.items():
+            if address.domain not in hosted:
+                found[address] = Target(domain_known=False)
+                continue
+            enabled, postoffice_enabled, postoffice_id, postoffice = hosted[address.domain]
+            mailbox_id, mailbox, mailbox_enabled, quota_kb = mapped.get(key, (0, "", 0, 0))
+            found[address] = Target(
+                domain_known=True,
+                enabled=bool(enabled and postoffice_enabled),
+                postoffice_id=postoffice_id,
+                postoffice=postoffice,
+                mailbox_id=mailbox_id,
+                mailbox=mailbox,
+                mailbox_enabled=bool(mailbox_enabled),
+                quota_kb=quota_kb,
+            )
+        return found
 
     def login(self, login: str) -> tuple[Mailbox, str] | None:
         """Find whose login it is; returns the mailbox and its password hash.

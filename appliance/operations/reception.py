@@ -68,11 +68,20 @@ def accepted_because(granted: Sequence[Reason]) -> Reason:
     )
 
 
-def route(house: House, recipient: Address, *, hops: int) -> routing.Route:
-    """Decide where a queued recipient goes, by the address map as it is now."""
+def route(
+    house: House, recipient: Address, *, hops: int, target: Target | None = None
+) -> routing.Route:
+    """Decide where a queued recipient goes, by the address map as it is now.
+
+    Args:
+        house: whose directory and settings.
+        recipient: the forward-path.
+        hops: how many Received lines the message has.
+        target: what the address map says, where the caller has just asked for many.
+    """
     return routing.route(
         recipient,
-        house.directory.target(recipient),
+        target or house.directory.target(recipient),
         hops=hops,
         max_hops=house.settings[mta.max_hops],
     )

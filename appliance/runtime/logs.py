@@ -20,7 +20,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -170,18 +171,34 @@ class Logs:
     def exchange(self, found: Exchange) -> None:
         """Log a command and its answer."""
         metrics.count_exchange(found.kind, found.command, found.response)
-        options = self.options
+        with self._guard:
+            self._gathered(full=self._add(found))
+
+    def exchanges(self, found: Sequence[Exchange]) -> None:
+        """Log commands with their answers."""
+        counted = Counter((each.kind, each.command, each.response) for each in found)
+        for alike, times in counted.items():
+            metrics.count_exchange(*alike, times=times)
         full = False
         with self._guard:
-            if options.activity:
-                full = self._activity.add(self._activity_line(found))
-            if options.w3c:
-                full = self._w3c.add(_w3c_line(found, options.w3c_fields)) or full
-            if options.verbose_until and self.is_verbose:
-                for text in _both_ways(found):
-                    line = self._debug_line("VERBOSE", found.message_id, "", text[:_MAX_DETAIL])
-                    full = self._debug.add(line) or full
-            self._gathered(full=full)
+            for each in found:
+                full = self._add(each) or full
+            if found:
+                self._gathered(full=full)
+
+    def _add(self, found: Exchange) -> bool:
+        """Add an exchange's lines; returns whether a block's worth has gathered."""
+        options = self.options
+        full = False
+        if options.activity:
+            full = self._activity.add(self._activity_line(found))
+        if options.w3c:
+            full = self._w3c.add(_w3c_line(found, options.w3c_fields)) or full
+        if options.verbose_until and self.is_verbose:
+            for text in _both_ways(found):
+                line = self._debug_line("VERBOSE", found.message_id, "", text[:_MAX_DETAIL])
+                full = self._debug.add(line) or full
+        return full
 
     def note(
         self,

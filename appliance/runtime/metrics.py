@@ -76,14 +76,14 @@ def _exchange(kind: str, command: str, answer: str) -> Counter:
     return EXCHANGES.labels(kind, command, answer)
 
 
-def count_exchange(kind: str, command: str, response: str) -> None:
-    """Count an exchange; the answer's class is its first digit, or +OK and -ERR.
+def count_exchange(kind: str, command: str, response: str, *, times: int = 1) -> None:
+    """Count an exchange, or several alike; the answer's class is its first digit, or +OK and -ERR.
 
     The MTA agent's are words, such as delivered: their first is the class.
     """
     is_word = kind == "MTA" or response[:1] in "+-"
     answer = response.partition(" ")[0] if is_word else response[:1]
-    _exchange(kind, command if command.isalpha() else "?", answer).inc()
+    _exchange(kind, command if command.isalpha() else "?", answer).inc(times)
 
 
 def serve(directory: Path, service: str) -> Path:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 
 from appliance.database.content import Content, ContentFolder
 from appliance.database.database import Database
 from appliance.database.errors import DatabaseError
+from appliance.database.ids import take_ids
 from appliance.database.statement import Connection, Statement, param
 from appliance.database.writer import Transaction
 from appliance.mail.digest import Digest, digest
@@ -25,8 +28,7 @@ DIGESTED = 256 << 10  # octets of a content that its digest is made of
 
 _c = tables.contents.c
 _INSERT = Statement(
-    insert(tables.contents).returning(_c.id),
-    ("postoffice_id", "size", "refs", "body", "file", "summary"),
+    insert(tables.contents), ("id", "postoffice_id", "size", "refs", "body", "file", "summary")
 )
 _DROP = Statement(
     delete(tables.contents)
@@ -72,18 +74,23 @@ def insert_content(
         file: the file's name of a large one.
         summary: of its header, as JSON.
     """
-    kept: int = transaction.value(
+    row = {"size": size, "refs": refs, "body": body, "file": file, "summary": summary}
+    return insert_contents(transaction, postoffice_id, [row])[0]
+
+
+def insert_contents(
+    transaction: Transaction, postoffice_id: int, rows: Sequence[Mapping[str, Any]]
+) -> Sequence[int]:
+    """Keep contents; returns their ids. Each has what `insert_content` takes by name."""
+    ids = take_ids(transaction, tables.contents, len(rows))
+    transaction.run_many(
         _INSERT,
-        {
-            "postoffice_id": postoffice_id,
-            "size": size,
-            "refs": refs,
-            "body": body,
-            "file": file,
-            "summary": summary,
-        },
+        [
+            {"id": content_id, "postoffice_id": postoffice_id, **row}
+            for content_id, row in zip(ids, rows, strict=True)
+        ],
     )
-    return kept
+    return ids
 
 
 def retain(transaction: Transaction, uses: Counter[int]) -> bool:

@@ -6,36 +6,45 @@ Owns: the rows of `deliveries`. Failure: `ContentsMissing`; nothing of the call 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import insert, select, update
 
+from appliance.database.chosen import Chosen
 from appliance.database.content import ContentFolder
 from appliance.database.statement import Statement, param
 from appliance.database.writer import Transaction
 from appliance.store import folders, tables
 from appliance.store.changes import INSERT_MESSAGES
-from appliance.store.contents import insert_content, retain
+from appliance.store.contents import insert_contents, retain
 from appliance.store.errors import ContentsMissing
-from appliance.store.folders import INBOX, Owner
-from appliance.store.message import Delivery
+from appliance.store.folders import Owner
+from appliance.store.message import Delivery, Use
 
 _c, _f, _d = tables.contents.c, tables.folders.c, tables.deliveries.c
 
-_IS_DELIVERED = Statement(select(_d.id).where(_d.id == param("delivery")))
+_DELIVERED = Chosen(_d.id, lambda chosen: select(_d.id).where(chosen))
 _INSERT_DELIVERY = Statement(insert(tables.deliveries))
+_INBOXES = Chosen(  # in one order everywhere: on PostgreSQL two workers would else wait in a ring
+    _f.mailbox_id,
+    lambda chosen: (
+        select(_f.mailbox_id, _f.id, _f.next_uid, _f.modseq)
+        .where(_f.postoffice_id == param("po"), chosen, _f.use == Use.INBOX)
+        .order_by(_f.mailbox_id)
+        .with_for_update()
+    ),
+)
 _APPEND = Statement(
     update(tables.folders)
-    .where(*INBOX)
+    .where(_f.id == param("folder"))
     .values(
-        next_uid=_f.next_uid + param("count"),
+        next_uid=param("next"),
         messages=_f.messages + param("count"),
         unread=_f.unread + param("count"),
         octets=_f.octets + param("added"),
-        modseq=_f.modseq + 1,
+        modseq=param("now"),
     )
-    .returning(_f.id, _f.next_uid, _f.modseq)
 )
 _CONTENT_OF_ENTRY = Statement(
     select(_d.content_id)
@@ -84,14 +93,11 @@ def deliver(
         files: names of the large contents by entry id, from `link`.
         now_us: when they are received.
     """
-    new = [
-        transaction.value(_IS_DELIVERED, {"delivery": delivery.id}) is None
-        for delivery in deliveries
-    ]
-    made = [delivery for delivery, is_new in zip(deliveries, new, strict=True) if is_new]
+    known = {name for (name,) in _DELIVERED.tuples(transaction, [each.id for each in deliveries])}
+    made = [each for each in deliveries if each.id not in known] if known else deliveries
     if made:
         _append(transaction, postoffice_id, made, files, now_us)
-    return new
+    return [each.id not in known for each in deliveries]
 
 
 def _append(
@@ -113,37 +119,57 @@ def _append(
     by_mailbox: dict[int, list[Delivery]] = {}
     for delivery in deliveries:
         by_mailbox.setdefault(delivery.mailbox_id, []).append(delivery)
+    inboxes = _inboxes(transaction, postoffice_id, by_mailbox, now_us)
     rows: list[dict[str, Any]] = []
-    # in one order everywhere: on PostgreSQL two workers would else wait for each other
-    for mailbox_id, copies in sorted(by_mailbox.items()):
-        sizes = [len(copy.prefix) + copy.content.size for copy in copies]
-        wanted = {
-            "po": postoffice_id,
-            "mailbox": mailbox_id,
-            "count": len(copies),
-            "added": sum(sizes),
-        }
-        folder = transaction.row(_APPEND, wanted)
-        if folder is None:
-            folders.make_standard(transaction, Owner(postoffice_id, mailbox_id), now_us)
-            folder = transaction.row(_APPEND, wanted)
-        assert folder is not None
-        first = folder.next_uid - len(copies)
-        rows.extend(
+    counters: list[dict[str, int]] = []
+    for mailbox_id, copies in by_mailbox.items():
+        _, folder_id, first, modseq = inboxes[mailbox_id]
+        octets = 0
+        for uid, copy in enumerate(copies, first):
+            size = len(copy.prefix) + copy.content.size
+            octets += size
+            rows.append(
+                {
+                    "folder_id": folder_id,
+                    "uid": uid,
+                    "content_id": contents[copy.entry_id],
+                    "entry_id": copy.entry_id,
+                    "prefix": copy.prefix,
+                    "size": size,
+                    "flags": 0,
+                    "modseq": modseq + 1,
+                    "received_at": now_us,
+                }
+            )
+        count = len(copies)
+        counters.append(
             {
-                "folder_id": folder.id,
-                "uid": uid,
-                "content_id": contents[copy.entry_id],
-                "entry_id": copy.entry_id,
-                "prefix": copy.prefix,
-                "size": size,
-                "flags": 0,
-                "modseq": folder.modseq,
-                "received_at": now_us,
+                "folder": folder_id,
+                "next": first + count,
+                "count": count,
+                "added": octets,
+                "now": modseq + 1,
             }
-            for uid, (copy, size) in enumerate(zip(copies, sizes, strict=True), first)
         )
+    transaction.run_many(_APPEND, counters)
     transaction.run_many(INSERT_MESSAGES, rows)
+
+
+def _inboxes(
+    transaction: Transaction, postoffice_id: int, mailbox_ids: Collection[int], now_us: int
+) -> dict[int, tuple[int, ...]]:
+    """Lock Inboxes, made where there is none: (mailbox, folder, next uid, modseq) by mailbox."""
+
+    def lock() -> dict[int, tuple[int, ...]]:
+        rows = _INBOXES.tuples(transaction, mailbox_ids, po=postoffice_id)
+        return {row[0]: row for row in rows}
+
+    found = lock()
+    if len(found) == len(mailbox_ids):
+        return found
+    for mailbox_id in sorted(set(mailbox_ids).difference(found)):
+        folders.make_standard(transaction, Owner(postoffice_id, mailbox_id), now_us)
+    return lock()
 
 
 def _keep_contents(
@@ -155,9 +181,10 @@ def _keep_contents(
     """Store each message's content once, also over several calls; returns ids by entry."""
     refs = Counter(delivery.entry_id for delivery in deliveries)
     contents: dict[str, int] = {}
+    new: dict[str, dict[str, Any]] = {}
     for delivery in deliveries:
         entry_id = delivery.entry_id
-        if entry_id in contents:
+        if entry_id in contents or entry_id in new:
             continue
         if delivery.of > refs[entry_id]:  # an earlier call may have stored it
             known = transaction.value(
@@ -167,13 +194,14 @@ def _keep_contents(
             if known is not None and retain(transaction, Counter({known: refs[entry_id]})):
                 contents[entry_id] = known
                 continue
-        contents[entry_id] = insert_content(
-            transaction,
-            postoffice_id,
-            size=delivery.content.size,
-            refs=refs[entry_id],
-            body=delivery.content.body,
-            file=files.get(entry_id),
-            summary=delivery.summary,
-        )
+        new[entry_id] = {
+            "size": delivery.content.size,
+            "refs": refs[entry_id],
+            "body": delivery.content.body,
+            "file": files.get(entry_id),
+            "summary": delivery.summary,
+        }
+    if new:
+        ids = insert_contents(transaction, postoffice_id, list(new.values()))
+        contents.update(zip(new, ids, strict=True))
     return contents

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntFlag, StrEnum
+from typing import NamedTuple
 
 from appliance.database.content import Content
 from appliance.mail.digest import Digest
@@ -56,8 +57,7 @@ STANDARD_FOLDERS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One copy of a message for one mailbox.
 
     Attributes:

@@ -45,6 +45,19 @@ def test_domain_that_is_not_hosted_here_is_not_known(town: Town) -> None:
     assert target(town, "alice@sub.alpha.test") == Target(domain_known=False)
 
 
+def test_many_addresses_lead_where_each_of_them_does(town: Town) -> None:
+    town.do(EnableMailbox(mailbox="bob@beta", enabled=False))
+    texts = ("alice@alpha.test", "ALICE@alpha.test", "bob@beta.test", "bob@alpha.test")
+    some = [Address.parse(each) for each in (*texts, "nobody@alpha.test", "a@elsewhere.test")]
+    find = town.house.directory.target
+    assert town.house.directory.targets(some) == {each: find(each) for each in some}
+    town.do(EnablePostOffice(postoffice="alpha", enabled=False))
+    assert town.house.directory.targets(some) == {each: find(each) for each in some}
+    town.do(DeletePostOffice(postoffice="alpha"))
+    assert town.house.directory.targets(some) == {each: find(each) for each in some}
+    assert town.house.directory.targets([]) == {}
+
+
 def test_unknown_address_of_a_hosted_domain(town: Town) -> None:
     found = target(town, "nobody@alpha.test")
     assert (found.domain_known, found.enabled, found.mailbox_id) == (True, True, 0)

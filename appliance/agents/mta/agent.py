@@ -10,42 +10,57 @@ Failure: a post office that can't be written, or a content that can't be read, d
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import time
 import traceback
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from appliance.agents.mta import giving_back
 from appliance.connectors.postoffice.deliver import Delivered, deliver
 from appliance.connectors.returns import Failure, Returns
 from appliance.database.errors import DatabaseError
 from appliance.directory.records import Target
-from appliance.journey.event import Event, Kind, because
-from appliance.journey.reason import Reason
+from appliance.journey.event import Event, Kind
+from appliance.mail.address import Address
 from appliance.mail.envelope import Notify
 from appliance.operations.house import House
 from appliance.operations.reception import route
 from appliance.queue.desk import Desk
 from appliance.queue.entry import Claimed, Connector, Finished, Mark, Routed, State
 from appliance.queue.journey import Accepted
-from appliance.rules.routing import NotNow, Nowhere, ToMailbox, ToRemote
+from appliance.queue.parts import WHOLE, Part, how_many
+from appliance.rules.routing import NotNow, Nowhere, Route, ToMailbox, ToRemote
 from appliance.runtime import manager, metrics, steps
 from appliance.runtime.doorbell import Doorbell
 from appliance.runtime.logs import Exchange, Logs
+from appliance.settings import mta
+from appliance.settings.snapshot import Snapshot
 
-_BATCH = 256
+_BATCH = 1000  # recipients; their contents are read piece by piece
 _MARK_AFTER = 100
 _MARK_WITHIN_S = 0.1
 _POLL_S = 1.0
+_GATHER_S = 0.01
+
+
+class _Told(NamedTuple):
+    """Where an address of a batch goes, with what is told of it."""
+
+    way: Route
+    address: str
+    reason: Mapping[str, object]
 
 
 class MtaAgent:
     """Moves messages from the queue to the connectors."""
 
-    def __init__(self, house: House, logs: Logs) -> None:
-        """Take the house."""
+    def __init__(self, house: House, logs: Logs, part: Part = WHOLE) -> None:
+        """Take the house, the logs to tell, and what of the queue is this worker's."""
         self._house = house
         self._logs = logs
+        self._part = part
         self._returns = Returns(house, logs)
         self._returns_of_sf = Returns(house, logs, Connector.SF)
         self._unmarked: list[Mark] = []
@@ -54,6 +69,7 @@ class MtaAgent:
         self._unmarked_since = 0.0
         self._careful = 0
         self._give_back_at = 0.0
+        self.is_behind = False  # the last batch was as large as one may be: more waits
 
     def work(self) -> bool:
         """Handle what is due, at most one batch; returns whether there was anything.
@@ -64,7 +80,8 @@ class MtaAgent:
         in_hand = {(mark.claimed.entry_id, mark.claimed.number) for mark in self._unmarked}
         self._give_back(in_hand)
         most = 1 if self._careful else _BATCH
-        claimed = self._house.queue.claim(Connector.UNROUTED, most, but=in_hand)
+        claimed = self._house.queue.claim(Connector.UNROUTED, most, but=in_hand, part=self._part)
+        self.is_behind = len(claimed) == most
         if not claimed:
             self._careful = 0
             return False
@@ -87,7 +104,7 @@ class MtaAgent:
             return
         self._give_back_at = time.monotonic() + _POLL_S
         queue = self._house.queue
-        while claimed := queue.claim(Connector.RETURN, _BATCH, but=in_hand):
+        while claimed := queue.claim(Connector.RETURN, _BATCH, but=in_hand, part=self._part):
             try:
                 self._returns.give_up(giving_back.failures(Desk(queue), claimed))
             except DatabaseError:
@@ -124,32 +141,30 @@ class MtaAgent:
 
     def _handle(self, claimed: Sequence[Claimed]) -> None:
         self._accepted.update({each.entry_id: each.accepted for each in claimed})
-        events = self._events
-        local: list[tuple[Claimed, Target, Reason]] = []
+        local: list[tuple[Claimed, Target]] = []
+        reasons: list[_Told] = []  # of `local`, one each
         failures: list[Failure] = []
         marks: list[Mark] = []
-        for each in claimed:
-            way = route(self._house, each.recipient.address, hops=each.summary.received_count)
-            match way:
-                case ToMailbox(target, reason):
-                    self._tell(each, reason)
-                    local.append((each, target, reason))
+        for each, told in self._routed(claimed):
+            match told.way:
+                case ToMailbox(target, _):
+                    local.append((each, target))
+                    reasons.append(told)
                 case ToRemote(domain, reason):
-                    self._tell(each, reason)
                     marks.append(Routed(each, Connector.SMTP, domain))
-                    events.append(self._event(each, Kind.ROUTED, "SMTP", reason))
-                    self._log(each, "ROUTE", f"[SMTP:{each.recipient.address}]", "routed to SMTP")
+                    self._events.append(self._event(each, Kind.ROUTED, "SMTP", told, reason.text))
+                    self._logs.exchange(
+                        self._line(each, "ROUTE", f"[SMTP:{told.address}]", "routed to SMTP")
+                    )
                 case Nowhere(reason) | NotNow(reason):
                     failures.append(Failure(each, reason))
         started = time.perf_counter()
-        done = deliver(self._house, [(each, target) for each, target, _ in local])
+        done = deliver(self._house, local)
         if local and self._logs.is_verbose:
             self._logs.detail(f"copies delivered or deferred: {len(local)}", started=started)
         steps.reach("mta.delivered")
-        reasons = {id(each): reason for each, _, reason in local}
-        marks.extend(
-            self._delivered(copy, reasons[id(copy.claimed)]) for copy in done if not copy.problem
-        )
+        told_of = {id(each): told for (each, _), told in zip(local, reasons, strict=True)}
+        marks.extend(self._delivered(done, told_of))
         self._remember(marks)
         self._returns.settle([], failures)
         undelivered = self._undelivered(done)
@@ -158,6 +173,22 @@ class MtaAgent:
         goes_out = any(isinstance(mark, Routed) for mark in marks)
         if goes_out or failures or undelivered or len(self._unmarked) >= _MARK_AFTER:
             self.mark()
+
+    def _routed(self, claimed: Sequence[Claimed]) -> Iterator[tuple[Claimed, _Told]]:
+        """Yield recipients with their way; each address of the batch is looked up once."""
+        targets = self._house.directory.targets({each.recipient.address for each in claimed})
+        known: dict[tuple[Address, int], _Told] = {}
+        is_verbose = self._logs.is_verbose
+        for each in claimed:
+            recipient, hops = each.recipient.address, each.summary.received_count
+            told = known.get((recipient, hops))
+            if told is None:
+                way = route(self._house, recipient, hops=hops, target=targets[recipient])
+                told = known[recipient, hops] = _Told(way, str(recipient), way.reason.to_dict())
+            if is_verbose and isinstance(told.way, ToMailbox | ToRemote):
+                text = f"{told.address}: {told.way.reason.text}"
+                self._logs.detail(text, message_id=each.entry_id, reason=told.reason)
+            yield each, told
 
     def mark(self) -> None:
         """Tell the queue what is finished, and the journey, without waiting for the disk."""
@@ -179,12 +210,22 @@ class MtaAgent:
             self._unmarked_since = time.monotonic()
         self._unmarked.extend(marks)
 
-    def _delivered(self, copy: Delivered, reason: Reason) -> Mark:
-        metrics.RECIPIENTS.labels("SF", "delivered").inc()
-        text = f"delivered to {copy.target.mailbox}@{copy.target.postoffice}"
-        self._events.append(self._event(copy.claimed, Kind.DELIVERED, "SF", reason, text))
-        self._log_delivery(copy, "delivered")
-        return Finished(copy.claimed, State.DONE, text)
+    def _delivered(self, done: Sequence[Delivered], told_of: dict[int, _Told]) -> list[Mark]:
+        marks: list[Mark] = []
+        lines: list[Exchange] = []
+        for copy in done:
+            each, target, problem = copy
+            if problem is not None:
+                continue
+            told = told_of[id(each)]
+            text = f"delivered to {target.mailbox}@{target.postoffice}"
+            self._events.append(self._event(each, Kind.DELIVERED, "SF", told, text))
+            lines.append(self._line(each, "DELIVER", _from_to(told.address, target), "delivered"))
+            marks.append(Finished(each, State.DONE, text))
+        if marks:
+            metrics.RECIPIENTS.labels("SF", "delivered").inc(len(marks))
+            self._logs.exchanges(lines)
+        return marks
 
     def _undelivered(self, done: Sequence[Delivered]) -> list[Failure]:
         """Return what has to wait, and log each problem once."""
@@ -198,46 +239,36 @@ class MtaAgent:
                 told.add(id(problem))
                 text = f"{problem.text} {problem.inputs['problem']}"
                 self._logs.note("error", text, message_id=each.entry_id, reason=problem.to_dict())
-            self._log_delivery(copy, "deferred")
+            way = _from_to(str(each.recipient.address), copy.target)
+            self._logs.exchange(self._line(each, "DELIVER", way, "deferred"))
             failures.append(Failure(each, problem))
         return failures
 
-    def _log_delivery(self, copy: Delivered, response: str) -> None:
-        source = f"[SMTP:{copy.claimed.recipient.address}]"
-        destination = f"[SF:{copy.target.postoffice}/{copy.target.mailbox}]"
-        self._log(copy.claimed, "DELIVER", f"{source} -> {destination}", response)
-
-    def _event(
-        self, each: Claimed, kind: Kind, connector: str, reason: Reason, text: str = ""
-    ) -> Event:
+    def _event(self, each: Claimed, kind: Kind, connector: str, told: _Told, text: str) -> Event:
         return Event(
             at_us=self._house.clock.now_us(),
             message_id=each.entry_id,
             kind=kind,
-            reverse_path=str(each.envelope.reverse_path or ""),
-            recipient=str(each.recipient.address),
+            reverse_path=each.accepted.reverse_path,
+            recipient=told.address,
             connector=connector,
-            text=text or reason.text,
-            reason=because(reason),
+            text=text,
+            reason=told.reason,
         )
 
-    def _tell(self, each: Claimed, reason: Reason) -> None:
-        """Write down where a recipient goes, while somebody wants to know."""
-        if self._logs.is_verbose:
-            text = f"{each.recipient.address}: {reason.text}"
-            self._logs.detail(text, message_id=each.entry_id, reason=reason.to_dict())
-
-    def _log(self, each: Claimed, command: str, details: str, response: str) -> None:
-        self._logs.exchange(
-            Exchange(
-                kind="MTA",
-                message_id=each.entry_id,
-                command=command,
-                details=details,
-                response=response,
-                received=each.size,
-            )
+    def _line(self, each: Claimed, command: str, details: str, response: str) -> Exchange:
+        return Exchange(
+            kind="MTA",
+            message_id=each.entry_id,
+            command=command,
+            details=details,
+            response=response,
+            received=each.size,
         )
+
+
+def _from_to(address: str, target: Target) -> str:
+    return f"[SMTP:{address}] -> [SF:{target.postoffice}/{target.mailbox}]"
 
 
 def _wants_success(copy: Delivered) -> bool:
@@ -245,8 +276,26 @@ def _wants_success(copy: Delivered) -> bool:
     return copy.problem is None and notify is not None and Notify.SUCCESS in notify
 
 
-def run(house: House, logs: Logs, bell: Doorbell, ready: Callable[[], None]) -> None:
-    """Work until SIGTERM; a batch under way is finished."""
+def processes(settings: Snapshot) -> int:
+    """Return how many of these agents work side by side on this machine."""
+    return how_many(settings[mta.processes], len(os.sched_getaffinity(0)))
+
+
+def run(
+    house: House, logs: Logs, bell: Doorbell, ready: Callable[[], None], part: Part = WHOLE
+) -> None:
+    """Work until SIGTERM; a batch under way is finished.
+
+    What is due goes at once. After a batch more may gather for a moment, since the next one costs
+    half when it is four times as large.
+
+    Args:
+        house: whose queue.
+        logs: to tell.
+        bell: rung when something is due.
+        ready: called before the first look.
+        part: of the queue; its lock is held.
+    """
     stopping = False
 
     def stop(*_: object) -> None:
@@ -257,7 +306,7 @@ def run(house: House, logs: Logs, bell: Doorbell, ready: Callable[[], None]) -> 
 
     signal.signal(signal.SIGTERM, stop)
     manager.answer_reload()
-    agent = MtaAgent(house, logs)
+    agent = MtaAgent(house, logs, part)
     ready()
     refreshed = time.monotonic()
     while not stopping:
@@ -266,7 +315,10 @@ def run(house: House, logs: Logs, bell: Doorbell, ready: Callable[[], None]) -> 
             if time.monotonic() - refreshed > _POLL_S / 2:
                 house.live.refresh()
                 refreshed = time.monotonic()
-            if not agent.work() and not bell.wait(agent.patience_s()):
+            if agent.work():
+                if not agent.is_behind:
+                    time.sleep(_GATHER_S)
+            elif not bell.wait(agent.patience_s()):
                 agent.mark()
         except DatabaseError as error:
             logs.note("error", f"the MTA agent waits: {error}")

@@ -7,22 +7,25 @@ Failure: a message whose content can't be had waits alone; a post office whose s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 from appliance.database.content import Content
 from appliance.database.errors import DatabaseError
 from appliance.directory.records import Target
 from appliance.journey.reason import Outcome, Reason
+from appliance.mail.address import Address
 from appliance.mail.reply import Reply
 from appliance.operations.house import House
 from appliance.queue.entry import Claimed
 from appliance.store.errors import ContentsMissing
 from appliance.store.message import Delivery
 
+_MAX_OCTETS = 8 << 20  # of contents in memory at the same time, as in the writer
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+
+class Delivered(NamedTuple):
     """What became of one recipient.
 
     Attributes:
@@ -36,7 +39,11 @@ class Delivered:
     problem: Reason | None
 
 
-def deliver(house: House, batch: Sequence[tuple[Claimed, Target]]) -> list[Delivered]:
+Copies = Sequence[tuple[Claimed, Target]]
+Piece = list[tuple[int, Copies]]  # post offices' ids with copies for each
+
+
+def deliver(house: House, batch: Copies) -> list[Delivered]:
     """Put messages into mailboxes.
 
     Args:
@@ -44,44 +51,55 @@ def deliver(house: House, batch: Sequence[tuple[Claimed, Target]]) -> list[Deliv
         batch: recipients with the mailbox each goes to.
 
     Raises:
-        DatabaseError: the queue can't be read; nothing was delivered.
+        DatabaseError: the queue can't be read; what was not delivered before is so when the batch
+            is repeated.
     """
-    contents: dict[str, Content | Reason] = {}
-    for claimed, _ in batch:
-        if claimed.entry_id not in contents:
-            contents[claimed.entry_id] = _content(house, claimed)
     by_postoffice: dict[int, list[tuple[Claimed, Target]]] = {}
-    for claimed, target in batch:
-        by_postoffice.setdefault(target.postoffice_id, []).append((claimed, target))
+    for copy in batch:
+        by_postoffice.setdefault(copy[1].postoffice_id, []).append(copy)
     done: list[Delivered] = []
-    for postoffice_id, copies in by_postoffice.items():
-        problems = _deliver(house, postoffice_id, copies, contents)
-        done.extend(
-            Delivered(claimed, target, problems.get(claimed.entry_id)) for claimed, target in copies
-        )
+    for pieces in _pieces(by_postoffice):
+        contents = house.queue.contents(claimed for _, copies in pieces for claimed, _ in copies)
+        for postoffice_id, copies in pieces:
+            problems = _deliver(house, postoffice_id, copies, contents)
+            done.extend(
+                Delivered(claimed, target, problems.get(claimed.entry_id) if problems else None)
+                for claimed, target in copies
+            )
     return done
 
 
-def _content(house: House, claimed: Claimed) -> Content | Reason:
-    try:
-        return house.queue.content_of(claimed)
-    except (OSError, LookupError) as error:
-        return _unreadable(error)
+def _pieces(by_postoffice: dict[int, list[tuple[Claimed, Target]]]) -> Iterator[Piece]:
+    """Yield a batch in pieces whose contents fit into memory."""
+    piece: Piece = []
+    octets = 0
+    for postoffice_id, copies in by_postoffice.items():
+        begin, last = 0, ""
+        for number, (claimed, _) in enumerate(copies):
+            if claimed.file is None and claimed.entry_id != last:
+                if octets + claimed.size > _MAX_OCTETS and octets:
+                    yield [
+                        *piece,
+                        *([(postoffice_id, copies[begin:number])] if number > begin else []),
+                    ]
+                    piece, octets, begin = [], 0, number
+                octets += claimed.size
+            last = claimed.entry_id
+        piece.append((postoffice_id, copies[begin:]))
+    if piece:
+        yield piece
 
 
 def _deliver(
-    house: House,
-    postoffice_id: int,
-    copies: Sequence[tuple[Claimed, Target]],
-    contents: dict[str, Content | Reason],
+    house: House, postoffice_id: int, copies: Copies, contents: Mapping[str, Content]
 ) -> dict[str, Reason]:
     """Deliver to one post office; returns the problems by entry id."""
     problems: dict[str, Reason] = {}
     deliveries: list[Delivery] = []
     for claimed, target in copies:
-        content = contents[claimed.entry_id]
-        if isinstance(content, Reason):
-            problems[claimed.entry_id] = content
+        content = contents.get(claimed.entry_id)
+        if content is None:
+            problems[claimed.entry_id] = _unreadable(f"the content of {claimed.entry_id} is gone")
         else:
             deliveries.append(_delivery(claimed, target, content))
     while deliveries:
@@ -100,31 +118,35 @@ def _deliver(
 
 
 def _delivery(claimed: Claimed, target: Target, content: Content) -> Delivery:
-    reverse_path = claimed.envelope.reverse_path
     return Delivery(
         id=f"{claimed.entry_id}.{claimed.number}",
         entry_id=claimed.entry_id,
         mailbox_id=target.mailbox_id,
         content=content,
         of=claimed.of,
-        prefix=f"Return-Path: <{reverse_path or ''}>\r\n".encode(),  # RFC 5321 §4.4
+        prefix=_return_path(claimed.envelope.reverse_path),
         summary=claimed.summary_json,
     )
 
 
-def _unreadable(error: Exception) -> Reason:
+@lru_cache(maxsize=256)
+def _return_path(reverse_path: Address | None) -> bytes:
+    return f"Return-Path: <{reverse_path or ''}>\r\n".encode()  # RFC 5321 §4.4
+
+
+def _unreadable(problem: str) -> Reason:
     return Reason(
         rule="delivery.content-unreadable",
         outcome=Outcome.DEFER,
         text="The content of this message can't be read at present.",
         reply=Reply(451, "4.3.0", "The content of this message can't be read"),
-        inputs={"problem": str(error)},
+        inputs={"problem": problem},
     )
 
 
 def _unlinkable(error: OSError) -> Reason:
     if isinstance(error, FileNotFoundError | PermissionError):
-        return _unreadable(error)
+        return _unreadable(str(error))
     return _unwritable(error)  # a full disk, for one: shorter messages may still fit
 
 
