@@ -49,4 +49,4 @@ def serve(session: Session, *, demo: bool, port_base: int | None) -> None:
                 click.echo(f"login       {account['login']:<11} password {account['password']}")
         click.echo("ready")
 
-    serve_all(config, numbers, where, announce, lock=lock)
+    serve_all(config, numbers, where, settings, announce, lock=lock)

@@ -6,9 +6,8 @@ Owns: nothing; returns sockets. Failure: `ListenError` names the address, the po
 from __future__ import annotations
 
 import socket
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 BACKLOG = 1024  # of connections that nobody has accepted yet
 
@@ -67,36 +66,6 @@ def _bind(address: str, port: int) -> socket.socket:
         ) from error
     bound.setblocking(False)  # noqa: FBT003 - the standard library's
     return bound
-
-
-@dataclass(slots=True)
-class Door:
-    """Counts the connections of a service and says who may come in.
-
-    Whom no limit holds for is not to be counted here: it would take others' places.
-    """
-
-    most: int = 0
-    most_per_client: int = 0
-    open: int = 0
-    by_client: Counter[str] = field(default_factory=Counter)
-
-    def enter(self, client: str) -> bool:
-        """Let a client in; False when there are too many of it, or of all."""
-        full = self.open >= self.most
-        crowded = 0 < self.most_per_client <= self.by_client[client]
-        if full or crowded:
-            return False
-        self.open += 1
-        self.by_client[client] += 1
-        return True
-
-    def leave(self, client: str) -> None:
-        """Count a client out."""
-        self.open -= 1
-        self.by_client[client] -= 1
-        if self.by_client[client] <= 0:
-            del self.by_client[client]
 
 
 def plain_address(peer: str) -> str:

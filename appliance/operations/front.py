@@ -9,10 +9,13 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
+from appliance.net.accepting import Acceptor
 from appliance.net.certificates import Certificates
-from appliance.net.listeners import BACKLOG, Door, Listener
+from appliance.net.door import Door
+from appliance.net.listeners import Listener
 from appliance.operations.house import House
 from appliance.rules.recipients import is_in
 from appliance.runtime import manager, metrics
@@ -53,6 +56,7 @@ class Front(Generic[V]):
         most: Setting[int],
         most_per_client: Setting[int],
         idle_timeout: Setting[int],
+        door: Door | None = None,
     ) -> None:
         """Take the settings that bound this service; an event loop must be running.
 
@@ -63,13 +67,14 @@ class Front(Generic[V]):
             most: connections at the same time.
             most_per_client: the same from one address; 0 for no limit.
             idle_timeout: seconds after which a client counts as silent.
+            door: the service's, where several processes serve it.
         """
         self._house = house
         self._logs = logs
         self._most = most
         self._most_per_client = most_per_client
         self._idle_timeout = idle_timeout
-        self._door = Door()
+        self._door = door or Door()
         self._counted: set[V] = set()  # of the open ones; `limits.exempt_ranges` may change
         self._gauge = metrics.CONNECTIONS.labels(service)
         names = [house.local_domain, "localhost", "127.0.0.1"]
@@ -102,18 +107,16 @@ class Front(Generic[V]):
             ready: called once clients are answered.
             hang_up: ends a connection whose client is silent.
         """
-        loop = asyncio.get_running_loop()
-        servers = []
-        for listener in listeners:
-            context = self.context if listener.tls else None
-            servers.append(
-                await loop.create_server(
-                    lambda where=listener: factory(where),
-                    sock=listener.socket,
-                    ssl=context,
-                    backlog=BACKLOG,
-                )
+        acceptors = [
+            Acceptor(
+                listener,
+                partial(factory, listener),
+                self.context if listener.tls else None,
+                self._door,
+                lambda text: self._logs.note("error", text),
             )
+            for listener in listeners
+        ]
         ready()
         while not stop.is_set():
             with contextlib.suppress(TimeoutError):
@@ -125,12 +128,12 @@ class Front(Generic[V]):
             for visitor in [each for each in self.open if each.active_at < oldest]:
                 self._logs.note("info", f"{visitor.client} was silent for too long")
                 hang_up(visitor)
-        for listener in listeners:  # whoever is not accepted yet waits for the next process
-            loop.remove_reader(listener.socket)
+        for acceptor in acceptors:
+            acceptor.stop()
         for _ in range(_ARRIVAL):
             await asyncio.sleep(0)
-        for server in servers:
-            server.close()
+        for listener in listeners:
+            listener.socket.close()
 
     async def drain(self, within_s: float) -> None:
         """Wait until all connections have ended, at most so long."""
@@ -148,6 +151,7 @@ class Front(Generic[V]):
                 return False
             self._counted.add(visitor)
         self.open.add(visitor)
+        self._door.is_busy_with(len(self.open))
         self._gauge.inc()
         return True
 
@@ -155,6 +159,7 @@ class Front(Generic[V]):
         """Count a connection out that was let in."""
         if visitor in self.open:
             self.open.discard(visitor)
+            self._door.is_busy_with(len(self.open))
             self._gauge.dec()
         if visitor in self._counted:
             self._counted.discard(visitor)

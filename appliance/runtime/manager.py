@@ -3,6 +3,8 @@
 Without a manager (tests, `serve`) telling does nothing.
 
 Standards: sd_notify(3), sd_listen_fds(3), sd_watchdog_enabled(3).
+A daemon of several processes has a parent, which tells the manager what its children tell it.
+
 Owns: what the manager wrote into the environment; it is taken out there, so that neither a library
 nor a child takes it for its own.
 Failure: none; a manager that does not listen is not told.
@@ -24,6 +26,7 @@ _BEATS = 3  # within the time after which the manager takes a daemon for hung
 @dataclass(slots=True)
 class _Manager:
     address: str = ""
+    parent: int = -1  # where a child of such a daemon tells its parent
     beat_every_s: float = 0.0
     next_beat_s: float = 0.0
     status: str = ""
@@ -71,12 +74,33 @@ def adopt() -> list[tuple[str, socket.socket]]:
 def tell(*lines: str) -> None:
     """Tell the manager something, as READY=1 or STOPPING=1."""
     address = _manager.address
+    if _manager.parent >= 0:
+        with contextlib.suppress(OSError):
+            os.write(_manager.parent, "".join(f"{line}\n" for line in lines).encode())
+        return
     if not address:
         return
     if address.startswith("@"):
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel, contextlib.suppress(OSError):
         channel.sendto("\n".join(lines).encode(), address)
+
+
+def report_to(parent: int) -> None:
+    """Be a child of a daemon that has a manager: from now on tell the parent what it would be told.
+
+    Args:
+        parent: the write end of a pipe.
+    """
+    if _manager.address:
+        _manager.parent = parent
+        _manager.status = ""
+        _manager.next_beat_s = 0.0
+
+
+def patience_s() -> float:
+    """Return after how long without a beat a process counts as hung; 0 for never."""
+    return _manager.beat_every_s * _BEATS
 
 
 def beat(status: str = "") -> None:

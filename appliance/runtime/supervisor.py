@@ -1,7 +1,9 @@
-"""The parent of `serve`: services as children forked from one preloaded process.
+"""The parent of `serve`, and of a service that is several processes: children of one preloaded one.
 
 Forked children share the modules' memory (eleven separate imports cost 329 MiB, forked 96). They
 end with their parent. One that dies is started again, at once the first time, then ever later.
+Where a service manager watches, children tell their parent that they go round, as it tells the
+manager: one that is silent for too long is killed, and so started again.
 
 Owns: the children. Failure: `StartFailed` when a child ends before it is ready.
 """
@@ -18,6 +20,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from appliance.runtime import manager
 from appliance.runtime.process import die_with_parent
 
 _READY_S = 30.0
@@ -39,9 +42,11 @@ class _Child:
     name: str
     body: Body
     pid: int = 0
-    ready: int = -1  # read end of the pipe
+    pipe: int = -1  # what it tells: lines as the service manager takes them
     is_ready: bool = False
+    status: str = ""
     started_at: float = 0.0
+    heard_at: float = 0.0
     quick_deaths: int = 0
     restart_at: float = field(default=0.0)
 
@@ -75,51 +80,80 @@ class Supervisor:
                 announce()
             while not self._stopping:
                 self._reap()  # at first whoever ended while others were not ready yet
-                select.select([wake_read], [], [], self._until_restart())
-                _drain(wake_read)
+                self._beat()
+                self._listen(wake_read, self._patience_s())
         finally:
             self._end_all()
             signal.set_wakeup_fd(-1)
 
+    def pass_on(self, number: int, *_: object) -> None:
+        """Give a signal to all children, as the handler of one."""
+        for child in self._children:
+            if child.pid:
+                os.kill(child.pid, number)
+        if number == signal.SIGHUP:
+            manager.told_of_reload()
+
     def _stop(self, *_: object) -> None:
         self._stopping = True
+        manager.tell("STOPPING=1")
 
     def _start(self, child: _Child) -> None:
-        ready_read, ready_write = os.pipe2(os.O_CLOEXEC)
+        told, tell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         sys.stdout.flush()
         sys.stderr.flush()
         child.pid = os.fork()
         if child.pid == 0:
-            os.close(ready_read)
-            _become(child, ready_write)
-        os.close(ready_write)
-        if child.ready >= 0:
-            os.close(child.ready)
-        child.ready, child.is_ready = ready_read, False
-        child.started_at = time.monotonic()
+            os.close(told)
+            _become(child, tell)
+        os.close(tell)
+        _hang_up(child)
+        child.pipe, child.is_ready = told, False
+        child.started_at = child.heard_at = time.monotonic()
         child.restart_at = 0.0
 
     def _await_ready(self, wake: int) -> None:
-        waiting = {child.ready: child for child in self._children}
         deadline = time.monotonic() + _READY_S
-        while waiting and not self._stopping:
-            left = deadline - time.monotonic()
-            found, _, _ = select.select([*waiting, wake], [], [], max(0.0, left))
-            if not found:
-                names = ", ".join(child.name for child in waiting.values())
-                raise StartFailed(f"not ready after {_READY_S:.0f} seconds: {names}")
-            _drain(wake)
-            for descriptor in found:
-                child = waiting.pop(descriptor, None)
-                if child is None:
-                    continue
-                if not os.read(descriptor, 1):
+        while not self._stopping:
+            waiting = [child for child in self._children if not child.is_ready]
+            if not waiting:
+                return
+            for child in waiting:
+                if child.pipe < 0:
                     raise StartFailed(f"the service {child.name} ended at its start")
-                child.is_ready = True
+            left = deadline - time.monotonic()
+            if left <= 0:
+                names = ", ".join(child.name for child in waiting)
+                raise StartFailed(f"not ready after {_READY_S:.0f} seconds: {names}")
+            self._listen(wake, left)
+
+    def _listen(self, wake: int, timeout_s: float | None) -> None:
+        """Wait for a signal or for what children tell, and take it."""
+        tellers = {child.pipe: child for child in self._children if child.pipe >= 0}
+        found, _, _ = select.select([wake, *tellers], [], [], timeout_s)
+        _drain(wake)
+        for descriptor in found:
+            if descriptor in tellers:
+                _hear(tellers[descriptor])
+
+    def _beat(self) -> None:
+        """Tell the manager that all goes round, if it does."""
+        if all(child.pid and child.is_ready for child in self._children):
+            manager.beat("; ".join(f"{each.name}: {each.status}" for each in self._children))
 
     def _reap(self) -> None:
         """Notice children that have died, and start again those whose time has come."""
+        patience_s = manager.patience_s()
         for child in self._children:
+            silent_s = time.monotonic() - child.heard_at
+            if child.pid and child.is_ready and 0 < patience_s < silent_s:
+                print(
+                    f"posthouse: the service {child.name} hangs for {silent_s:.0f} seconds, "
+                    "it is killed",
+                    file=sys.stderr,
+                )
+                os.kill(child.pid, signal.SIGKILL)
+                os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
             if child.pid and os.waitpid(child.pid, os.WNOHANG)[0]:
                 lived = time.monotonic() - child.started_at
                 child.pid = 0
@@ -135,9 +169,13 @@ class Supervisor:
             if not child.pid and not self._stopping and time.monotonic() >= child.restart_at:
                 self._start(child)
 
-    def _until_restart(self) -> float | None:
-        waiting = [child.restart_at for child in self._children if not child.pid]
-        return max(0.0, min(waiting) - time.monotonic()) if waiting else None
+    def _patience_s(self) -> float | None:
+        """Return for how long there is nothing to do unless a child tells something or dies."""
+        moments = [child.restart_at for child in self._children if not child.pid]
+        if patience_s := manager.patience_s():
+            ready = [child for child in self._children if child.pid and child.is_ready]
+            moments += [child.heard_at + patience_s for child in ready]
+        return max(0.0, min(moments) - time.monotonic()) if moments else None
 
     def _end_all(self) -> None:
         for child in self._children:
@@ -154,7 +192,7 @@ class Supervisor:
             child.pid = 0
 
 
-def _become(child: _Child, ready: int) -> None:
+def _become(child: _Child, tell: int) -> None:
     """Be the child: run its body and end, without ever returning into the parent's code."""
     status = 1
     try:
@@ -163,7 +201,10 @@ def _become(child: _Child, ready: int) -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        child.body(lambda: _tell(ready))
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the service answers it
+        manager.report_to(tell)
+        child.body(lambda: _say_ready(tell))
         status = 0
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else 1
@@ -178,11 +219,36 @@ def _become(child: _Child, ready: int) -> None:
 
 def _was_ready(child: _Child) -> bool:
     """Tell whether a child that has ended ever served."""
-    return child.is_ready or bool(os.read(child.ready, 1))
+    if child.pipe >= 0:
+        _hear(child)
+    return child.is_ready
 
 
-def _tell(ready: int) -> None:
-    os.write(ready, b"1")
+def _say_ready(tell: int) -> None:
+    os.write(tell, b"READY=1\n")
+
+
+def _hear(child: _Child) -> None:
+    """Take what a child has told; its end closes the pipe."""
+    try:
+        told = os.read(child.pipe, 4096)
+    except BlockingIOError:  # nothing, and children of its own hold the other end
+        return
+    if not told:
+        _hang_up(child)
+    child.heard_at = time.monotonic()
+    for line in told.decode().splitlines():
+        name, _, value = line.partition("=")
+        if name == "READY":
+            child.is_ready = True
+        elif name == "STATUS":
+            child.status = value
+
+
+def _hang_up(child: _Child) -> None:
+    if child.pipe >= 0:
+        os.close(child.pipe)
+    child.pipe = -1
 
 
 def _drain(descriptor: int) -> None:

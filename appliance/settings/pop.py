@@ -47,6 +47,20 @@ tls_port = define(
         help="POP3 over TLS from the first byte (RFC 8314).",
     )
 )
+processes = define(
+    Setting(
+        name="pop.processes",
+        kind=Integer(0, 8),
+        default=0,
+        title="Processes",
+        scopes=(Scope.SERVER, Scope.NODE),
+        effect=Effect.RESTART,
+        help=(
+            "How many processes answer POP3 side by side, from the service's next start. 0: one a "
+            "core, 8 at most. Limits of connections hold for all of them together."
+        ),
+    )
+)
 max_connections = define(
     Setting(
         name="pop.max_connections",

@@ -208,6 +208,20 @@ submissions_port = define(
         help="Where mail clients send over TLS from the first byte (RFC 8314).",
     )
 )
+processes = define(
+    Setting(
+        name="smtp.processes",
+        kind=Integer(0, 8),
+        default=0,
+        title="Processes",
+        scopes=(Scope.SERVER, Scope.NODE),
+        effect=Effect.RESTART,
+        help=(
+            "How many processes receive mail side by side, from the service's next start. 0: one a "
+            "core, 8 at most. Limits of connections hold for all of them together."
+        ),
+    )
+)
 max_connections = define(
     Setting(
         name="smtp.max_connections",

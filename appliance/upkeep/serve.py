@@ -16,7 +16,7 @@ from appliance.runtime.locks import ProcessLock
 from appliance.runtime.supervisor import Supervisor
 from appliance.settings import pop, smtp
 from appliance.settings.snapshot import Snapshot
-from appliance.upkeep.services import Body, bodies
+from appliance.upkeep.services import Body, Seat, bodies, seats
 from appliance.upkeep.wsgi import wsgi_services
 
 _WELL_KNOWN = {"smtp": 25, "submission": 587, "submissions": 465, "pop3": 110, "pop3s": 995}
@@ -86,6 +86,7 @@ def serve(
     config: Config,
     numbers: Mapping[str, int],
     where: Mapping[str, Sequence[str]],
+    settings: Snapshot,
     announce: Callable[[], None],
     *,
     lock: ProcessLock,
@@ -96,6 +97,7 @@ def serve(
         config: the home's; no database may be open in this process.
         numbers: port of each listener.
         where: addresses of each service, see `addresses`.
+        settings: say how many processes each service has.
         announce: called when all of them answer.
         lock: the home's, see `take`; held until this process ends.
 
@@ -109,25 +111,26 @@ def serve(
         for listener in listen(name, where[service_of(name)], port, tls=name in TLS)
     ]
     services = [
-        (name, partial(_be, name, body, config, listeners, lock=lock))
-        for name, body in bodies().items()
+        (seat.name, partial(be, body, config, listeners, seat, lock=lock))
+        for service, body in bodies().items()
+        for seat in seats(service, settings)
     ]
     Supervisor(services).run(announce)
 
 
-def _be(
-    service: str,
+def be(
     body: Body,
     config: Config,
     listeners: Sequence[Listener],
+    seat: Seat,
     ready: Callable[[], None],
     *,
     lock: ProcessLock,
 ) -> None:
     """Run a service in a child, without what is the parent's or another service's."""
     lock.release()  # it would outlive the parent with this process
-    own = [each for each in listeners if service_of(each.name) == service]
+    own = [each for each in listeners if service_of(each.name) == seat.service]
     for each in listeners:
         if each not in own:
             each.socket.close()
-    body(config, own, ready)
+    body(config, own, seat, ready)

@@ -8,7 +8,9 @@ Owns: nothing beyond a process; each body opens the house for itself. Failure: a
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from appliance.agents.housekeeping import agent as housekeeping
@@ -16,6 +18,7 @@ from appliance.agents.mta import agent as mta
 from appliance.connectors.smtp_in.service import SmtpService
 from appliance.connectors.smtp_out import agent as sender
 from appliance.database.listen import listen as listen_for
+from appliance.net.door import Door, Places
 from appliance.net.listeners import Listener
 from appliance.operations.house import Config, House
 from appliance.operations.watch import log_options
@@ -25,17 +28,54 @@ from appliance.runtime.locks import ProcessLock
 from appliance.runtime.logs import Logs, NoteHandler
 from appliance.runtime.process import run_until_stopped
 from appliance.services.pop3.service import Pop3Service
+from appliance.settings import pop, smtp
+from appliance.settings.snapshot import Snapshot
 from appliance.upkeep import wsgi
 from appliance.upkeep.wsgi import WsgiService, wsgi_services
 
-Body = Callable[[Config, Sequence[Listener], Callable[[], None]], None]
+_MOST_PROCESSES = 8
+_PROCESSES = {"smtp": smtp.processes, "pop3": pop.processes}
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """One process among those of a service.
+
+    Attributes:
+        service: which.
+        number: of the process, from 0.
+        of: how many there are.
+        places: what they share of who is connected.
+    """
+
+    service: str
+    number: int
+    of: int
+    places: Places
+
+    @property
+    def name(self) -> str:
+        """The service's name, with a number from the second process on."""
+        return f"{self.service}.{self.number + 1}" if self.number else self.service
+
+
+Body = Callable[[Config, Sequence[Listener], Seat, Callable[[], None]], None]
+
+
+def seats(service: str, settings: Snapshot) -> list[Seat]:
+    """Return the processes that a service consists of; to be made before they are forked."""
+    setting = _PROCESSES.get(service)
+    cores = len(os.sched_getaffinity(0))
+    many = 1 if setting is None else settings[setting] or min(cores, _MOST_PROCESSES)
+    places = Places(many)
+    return [Seat(service, number, many, places) for number in range(many)]
 
 
 def bodies() -> dict[str, Body]:
     """Return what each service runs until SIGTERM, by its name.
 
-    A body takes the home's configuration, the service's own listeners, and what to call when it
-    serves. No database may be open in its process.
+    A body takes the home's configuration, the service's own listeners, which of the service's
+    processes it is, and what to call when it serves. No database may be open in its process.
     """
     return {
         "smtp": _smtp,
@@ -58,15 +98,17 @@ def _open(config: Config, log: str, service: str) -> tuple[House, Logs]:
     return house, logs
 
 
-def _smtp(config: Config, own: Sequence[Listener], ready: Callable[[], None]) -> None:
+def _smtp(config: Config, own: Sequence[Listener], seat: Seat, ready: Callable[[], None]) -> None:
     house, logs = _open(config, "SMTP", "smtp")
-    run_until_stopped(lambda stop: SmtpService(house, logs, own).run(stop, ready))
+    door = Door(seat.places, seat.number)
+    run_until_stopped(lambda stop: SmtpService(house, logs, own, door).run(stop, ready))
     house.close()
 
 
-def _pop3(config: Config, own: Sequence[Listener], ready: Callable[[], None]) -> None:
+def _pop3(config: Config, own: Sequence[Listener], seat: Seat, ready: Callable[[], None]) -> None:
     house, logs = _open(config, "POP", "pop3")
-    run_until_stopped(lambda stop: Pop3Service(house, logs, own).run(stop, ready))
+    door = Door(seat.places, seat.number)
+    run_until_stopped(lambda stop: Pop3Service(house, logs, own, door).run(stop, ready))
     house.close()
 
 
@@ -74,6 +116,7 @@ def _wsgi(
     service: WsgiService,
     config: Config,
     own: Sequence[Listener],
+    _seat: Seat,
     ready: Callable[[], None],
 ) -> None:
     enter = partial(_open, config, service.log, service.name)
@@ -99,7 +142,9 @@ def _bell(house: House, logs: Logs, service: str) -> Doorbell:
     return bell
 
 
-def _sender(config: Config, _own: Sequence[Listener], ready: Callable[[], None]) -> None:
+def _sender(
+    config: Config, _own: Sequence[Listener], _seat: Seat, ready: Callable[[], None]
+) -> None:
     house, logs = _open(config, "SMTP", "sender")
     bell = _bell(house, logs, "sender")
     run_until_stopped(lambda stop: sender.run(house, logs, bell, stop, ready))
@@ -107,7 +152,7 @@ def _sender(config: Config, _own: Sequence[Listener], ready: Callable[[], None])
     house.close()
 
 
-def _mta(config: Config, _own: Sequence[Listener], ready: Callable[[], None]) -> None:
+def _mta(config: Config, _own: Sequence[Listener], _seat: Seat, ready: Callable[[], None]) -> None:
     house, logs = _open(config, "MTA", "mta")
     bell = _bell(house, logs, "mta")
     mta.run(house, logs, bell, ready)
@@ -115,7 +160,9 @@ def _mta(config: Config, _own: Sequence[Listener], ready: Callable[[], None]) ->
     house.close()
 
 
-def _housekeeping(config: Config, _own: Sequence[Listener], ready: Callable[[], None]) -> None:
+def _housekeeping(
+    config: Config, _own: Sequence[Listener], _seat: Seat, ready: Callable[[], None]
+) -> None:
     house, logs = _open(config, "MTA", "housekeeping")
     housekeeping.run(house, logs, ready)
     house.close()

@@ -9,18 +9,21 @@ Failure: `HomeError`, `ListenError`; `UnitError` when systemd can't be told.
 from __future__ import annotations
 
 import ipaddress
+import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from appliance.net.listeners import Listener, listen
 from appliance.operations.house import Config, House
 from appliance.runtime import manager
+from appliance.runtime.supervisor import Supervisor
 from appliance.settings.kinds import split_host_port, with_port
 from appliance.settings.snapshot import Snapshot
-from appliance.upkeep.serve import TLS, addresses, ports, service_of, take
-from appliance.upkeep.services import bodies
+from appliance.upkeep.serve import TLS, addresses, be, ports, service_of, take
+from appliance.upkeep.services import bodies, seats
 
 UNITS = Path("/etc/systemd/system")
 _DROP_IN = "listen.conf"
@@ -33,7 +36,7 @@ class UnitError(Exception):
 
 
 def run(name: str, config: Config, complain: Callable[[str], None]) -> None:
-    """Run one service in this process until SIGTERM.
+    """Run one service until SIGTERM: in this process, or in several that are its children.
 
     Its sockets are those that systemd handed over; without any it opens them itself, as the
     settings say.
@@ -46,6 +49,7 @@ def run(name: str, config: Config, complain: Callable[[str], None]) -> None:
     Raises:
         HomeError: the home can't be used, or `serve` runs on it.
         ListenError: a port can't be listened on.
+        StartFailed: one of several processes did not become ready.
     """
     handed = manager.adopt()
     house = House(config)
@@ -62,8 +66,18 @@ def run(name: str, config: Config, complain: Callable[[str], None]) -> None:
             if service_of(listener) == name
             for each in listen(listener, where[name], port, tls=listener in TLS)
         ]
+    all_seats = seats(name, house.settings)
     house.close()
-    bodies()[name](config, own, lambda: manager.tell("READY=1"))
+    body = bodies()[name]
+    if len(all_seats) == 1:
+        body(config, own, all_seats[0], lambda: manager.tell("READY=1"))
+    else:
+        children = [
+            (seat.name, partial(be, body, config, own, seat, lock=lock)) for seat in all_seats
+        ]
+        supervisor = Supervisor(children)
+        signal.signal(signal.SIGHUP, supervisor.pass_on)
+        supervisor.run(lambda: manager.tell("READY=1"))
     lock.release()
 
 

@@ -12,12 +12,12 @@ from itertools import count
 import pytest
 
 from tests.dialogs.runner import Script
-from tests.support.serving import Box, Server
+from tests.support.serving import ONE_PROCESS, Box, Server
 from tests.support.waiting import until
 from tests.support.wire import Pop3
 
 # Nobody answers there: no test asks the real DNS, and what goes out stays in the queue.
-NOWHERE = {"smarthost__host": "127.0.0.1:9", "smarthost__enabled": "yes"}
+NOWHERE = {"smarthost__host": "127.0.0.1:9", "smarthost__enabled": "yes", **ONE_PROCESS}
 STRICT: dict[str, str | None] = {
     **NOWHERE,
     "auth__without_tls": "no",

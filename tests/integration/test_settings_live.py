@@ -12,7 +12,7 @@ import pytest
 
 from appliance.net.tls import self_signed
 from appliance.operations.mailboxes import SetMailboxPassword
-from tests.support.serving import Server
+from tests.support.serving import ONE_PROCESS, Server
 from tests.support.waiting import until
 from tests.support.wire import Pop3, Smtp
 
@@ -22,7 +22,7 @@ _WITHIN_S = 2.5  # a second, and the rest for a busy machine
 @pytest.fixture(scope="module")
 def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose settings may be changed without anybody minding."""
-    server = Server(tmp_path_factory.mktemp("live") / "home")
+    server = Server(tmp_path_factory.mktemp("live") / "home", settings=ONE_PROCESS)
     server.start()
     yield server
     server.stop()

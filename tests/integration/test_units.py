@@ -16,8 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from appliance.runtime import metrics
 from appliance.upkeep import units
 from tests.support.serving import POSTHOUSE, Server
+from tests.support.waiting import until
 
 _LAUNCH = """
 import os, sys
@@ -186,6 +188,60 @@ def test_a_reload_exchanges_the_webs_workers(
         unit.hear("READY=1")  # of the new worker
         unit.hear("RELOADING=1")
         assert worker() - before
+
+
+def _processes(home: Path) -> set[int]:
+    """Return the processes of SMTP that answer."""
+    pages = (home / "run" / "metrics").glob("smtp.*")
+    return {int(page.suffix[1:]) for page in pages if metrics.read(page)}
+
+
+def test_a_service_of_several_processes_is_one_for_its_manager(
+    home: Path, notified: socket.socket, listening: socket.socket
+) -> None:
+    Server(home).set(smtp__processes="3")
+    with started(home, "smtp", notified, smtp=listening) as unit:
+        before = _processes(home)
+        assert len(before) == 3, "it is ready when all its processes are"
+        assert unit.process.pid not in before
+        unit.hear("WATCHDOG=1")
+        assert {_parent(pid) for pid in before} == {unit.process.pid}
+        unit.process.send_signal(signal.SIGHUP)
+        unit.hear("RELOADING=1")
+        unit.hear("READY=1")
+        assert _processes(home) == before
+        assert unit.stop() == 0
+        unit.hear("STOPPING=1")
+        assert not _processes(home)
+
+
+def _parent(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return int(status.partition("PPid:")[2].split()[0])
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_process_that_dies_or_hangs_is_started_again_and_the_others_go_on(
+    home: Path, notified: socket.socket, listening: socket.socket, number: int
+) -> None:
+    Server(home).set(smtp__processes="2")
+    with started(home, "smtp", notified, smtp=listening) as unit:
+        before = _processes(home)
+        chosen = min(before)
+        os.kill(chosen, number)
+        until(lambda: not _runs(chosen), "it is gone", within_s=20)
+        until(lambda: len(_processes(home)) == 2, "it is started again")
+        assert _processes(home) > before - {chosen}
+        assert _banner(listening.getsockname()[1]).startswith(b"220")
+        unit.hear("WATCHDOG=1")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_serve_and_units_do_not_share_a_home(

@@ -36,7 +36,15 @@ R = TypeVar("R")
 POSTHOUSE = Path(sys.executable).with_name("posthouse")
 OF_THE_WEB = ("httpmail", "web")  # each is a gunicorn arbiter with one worker, which answers
 SERVICES = ("smtp", "mta", "sender", "pop3", "housekeeping", *OF_THE_WEB)
-PROCESSES = 1 + len(SERVICES) + len(OF_THE_WEB)
+_SEVERAL = ("smtp", "pop3")  # one a core
+PROCESSES = (
+    1
+    + (len(SERVICES) - len(_SEVERAL))
+    + len(OF_THE_WEB)
+    + len(_SEVERAL) * min(8, len(os.sched_getaffinity(0)))
+)
+# A change that was seen at one connection is in force, and a service has one process to look at.
+ONE_PROCESS = {"smtp__processes": "1", "pop__processes": "1"}
 
 _WELL_KNOWN = (25, 80, 110, 465, 587, 995, 8080)
 _CALL = Call(Actor(ActorKind.OPERATOR, "tests"), "tests")
@@ -164,14 +172,14 @@ class Server:
         return found
 
     def service(self, name: str) -> int:
-        """Return the process id of a service, once it runs."""
+        """Return the process id of a service, or of one of its processes, once it runs."""
+        return until(lambda: next(iter(self.pages(name)), 0), f"the service {name} runs")
 
-        def find() -> int:
-            pages = (self.home / "run" / "metrics").glob(f"{name}.*")
-            living = self.processes()
-            return next((pid for page in pages if (pid := int(page.suffix[1:])) in living), 0)
-
-        return until(find, f"the service {name} runs")
+    def pages(self, name: str) -> dict[int, Path]:
+        """Return where each process of a service tells its metrics, by process id."""
+        living = self.processes()
+        found = {int(p.suffix[1:]): p for p in (self.home / "run" / "metrics").glob(f"{name}.*")}
+        return {pid: path for pid, path in found.items() if pid in living}
 
     def _is_ready(self) -> bool:
         assert self._process is not None

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from appliance.connectors.smtp_in.adapter import Adapter
 from appliance.connectors.smtp_in.conversation import Conversation
 from appliance.mail.reply import Reply
+from appliance.net.door import Door
 from appliance.net.listeners import Listener
 from appliance.operations.front import Front
 from appliance.operations.house import House
@@ -29,7 +30,9 @@ _STOPPING = Reply(421, "4.3.2", "Service is stopping, please try again later")
 class SmtpService:
     """Receives mail on some listeners."""
 
-    def __init__(self, house: House, logs: Logs, listeners: Sequence[Listener]) -> None:
+    def __init__(
+        self, house: House, logs: Logs, listeners: Sequence[Listener], door: Door | None = None
+    ) -> None:
         """Take the listeners that were opened for it; an event loop must be running."""
         self._house = house
         self._logs = logs
@@ -42,6 +45,7 @@ class SmtpService:
             most=smtp.max_connections,
             most_per_client=smtp.max_connections_per_client,
             idle_timeout=smtp.idle_timeout,
+            door=door,
         )
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from appliance.net.door import Door
 from appliance.net.listeners import Listener
 from appliance.operations.front import Front
 from appliance.operations.house import House
@@ -25,7 +26,9 @@ _DRAIN_S = 5.0
 class Pop3Service:
     """Serves maildrops on some listeners."""
 
-    def __init__(self, house: House, logs: Logs, listeners: Sequence[Listener]) -> None:
+    def __init__(
+        self, house: House, logs: Logs, listeners: Sequence[Listener], door: Door | None = None
+    ) -> None:
         """Take the listeners that were opened for it; an event loop must be running."""
         self.house = house
         self.logs = logs
@@ -39,6 +42,7 @@ class Pop3Service:
             most=pop.max_connections,
             most_per_client=pop.max_connections_per_client,
             idle_timeout=pop.idle_timeout,
+            door=door,
         )
         self._listeners = listeners
 
