@@ -2,7 +2,7 @@
 
 Standards: RFC 1939 (POP3), RFC 2449 (CAPA, response codes), RFC 2595 §4 (STLS), RFC 3206
     (AUTH, SYS/TEMP, SYS/PERM), RFC 5034 (AUTH) with RFC 4616 (PLAIN).
-Owns: the session's state, the user name between USER and PASS, the numbers marked as deleted.
+Owns: the session's state, the user name between USER and PASS, the marks of what is deleted.
 Never: sockets, messages, passwords after handing them on; it asks a Maildrop only for what a
     command needs, so that a login costs two numbers and no listing.
 Failure: a client's mistakes become -ERR answers; LocalProtocolError when the caller is out of turn.
@@ -12,12 +12,17 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Callable, Mapping
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import ClassVar, Final, TypeAlias
 
 from appliance.protocol import LocalProtocolError
 from appliance.protocol.pop3_events import (
+    LINES_A_PIECE,
     Event,
+    Listing,
     Login,
     Maildrop,
     Quit,
@@ -39,6 +44,7 @@ from appliance.protocol.smtp_data import stuff
 
 __all__ = [
     "Event",
+    "Listing",
     "Login",
     "Maildrop",
     "Pop3Server",
@@ -58,8 +64,7 @@ MAX_LINE = 255  # octets with the line end, RFC 2449 §4
 MAX_AUTH_LINE = (2 * MAX_NAME_OCTETS + 2 + MAX_PASSWORD_OCTETS + 2) // 3 * 4 + 2
 _MAX_TEXT = 480  # octets of an answer's text: its line is at most 512, RFC 2449 §4
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_NOTHING: frozenset[int] = frozenset()
-
+_TRANSACTION: Final = State.TRANSACTION
 _NOOP_DONE: Final = Respond(b"+OK\r\n", "NOOP")
 _USAGE: Final = {
     (0, 0): "the command takes no argument",
@@ -92,6 +97,7 @@ class Pop3Server:
         "_hostname",
         "_implementation",
         "_maildrop",
+        "_marks",
         "_max_errors",
         "_password_without_tls",
         "_sasl",
@@ -142,7 +148,9 @@ class Pop3Server:
         self._sasl: PlainServer | None = None
         self._awaiting = ""  # the verb of the event which the caller has to answer
         self._maildrop: Maildrop | None = None
-        self._deleted: frozenset[int] | set[int] = _NOTHING
+        # an octet a number once something is deleted: a set takes sixty
+        self._marks: bytearray | None = None
+        self._deleted = 0
         self._deleted_octets = 0
 
     @property
@@ -187,6 +195,22 @@ class Pop3Server:
         if least <= len(words) <= most and all(map(bytes.isdigit, words)):
             return handler(self, maildrop, [int(word) for word in words])
         return self._refuse(verb.upper().decode(), _USAGE[least, most])
+
+    def retrieval(self, line: bytes) -> int:
+        """Return the number of the message that a line is to retrieve, as in most lines there are.
+
+        Several of them can be answered at once, before the next line is looked at.
+
+        Returns:
+            The number, which is a message's; 0 for any other line: receive_line() takes that.
+        """
+        maildrop, digits = self._maildrop, line[5:]
+        if not (line.startswith(b"RETR ") and digits.isdigit()) or len(line) > MAX_LINE - 2:
+            return 0
+        if maildrop is None or self.state is not _TRANSACTION:
+            return 0
+        number = int(digits)
+        return 0 if self._size(maildrop, number) is None else number
 
     def line_too_long(self) -> Event:
         """Answer a line beyond line_limit, which the caller has thrown away."""
@@ -316,13 +340,14 @@ class Pop3Server:
     # TRANSACTION; the arguments are already known to be numbers, as many as the command takes
 
     def _stat(self, maildrop: Maildrop, _: list[int]) -> Event:
-        count = maildrop.count - len(self._deleted)
-        return Respond(b"+OK %d %d\r\n" % (count, maildrop.octets - self._deleted_octets), "STAT")
+        count, octets = maildrop.count - self._deleted, maildrop.octets - self._deleted_octets
+        return Respond(b"+OK %d %d\r\n" % (count, octets), "STAT")
 
     def _list(self, maildrop: Maildrop, numbers: list[int]) -> Event:
         if not numbers:
+            pieces = maildrop.list_pieces()
             header = _line("+OK", self._summary(maildrop))
-            return Respond(self._listing(header, maildrop.list_text()), "LIST")
+            return Listing(self._listing(header, pieces), "LIST")
         number = numbers[0]
         size = self._size(maildrop, number)
         if size is None:
@@ -331,9 +356,9 @@ class Pop3Server:
 
     def _uidl(self, maildrop: Maildrop, numbers: list[int]) -> Event:
         if not numbers:
-            return Respond(self._listing(b"+OK\r\n", maildrop.uidl_text()), "UIDL")
+            return Listing(self._listing(b"+OK\r\n", maildrop.uidl_pieces()), "UIDL")
         number = numbers[0]
-        uid = None if number in self._deleted else maildrop.uid(number)
+        uid = None if self._is_deleted(number) else maildrop.uid(number)
         if uid is None:
             return _no_such_message("UIDL", number)
         return Respond(_line("+OK", f"{number} {uid}"), "UIDL", str(number))
@@ -351,21 +376,22 @@ class Pop3Server:
 
     def _dele(self, maildrop: Maildrop, numbers: list[int]) -> Event:
         number = numbers[0]
-        if number in self._deleted:
+        if self._is_deleted(number):
             data = b"-ERR message %d already deleted\r\n" % number
             return Respond(data, "DELE", str(number))
         size = self._size(maildrop, number)
         if size is None:
             return _no_such_message("DELE", number)
-        if not isinstance(self._deleted, set):
-            self._deleted = set()
-        self._deleted.add(number)
+        if self._marks is None:
+            self._marks = bytearray(maildrop.count + 1)
+        self._marks[number] = 1
+        self._deleted += 1
         self._deleted_octets += size
         return Respond(b"+OK message %d deleted\r\n" % number, "DELE", str(number))
 
     def _rset(self, maildrop: Maildrop, _: list[int]) -> Event:
-        self._deleted = _NOTHING
-        self._deleted_octets = 0
+        self._marks = None
+        self._deleted = self._deleted_octets = 0
         return Respond(_line("+OK", self._summary(maildrop)), "RSET")
 
     def _noop(self, _: Maildrop, __: list[int]) -> Event:
@@ -377,7 +403,7 @@ class Pop3Server:
     def _quit(self, _: Maildrop, __: list[int]) -> Event:
         self.state = State.UPDATE
         self._awaiting = "QUIT"
-        return Quit(tuple(sorted(self._deleted)))
+        return Quit(self._numbers())
 
     # Common parts
 
@@ -393,20 +419,24 @@ class Pop3Server:
         return Respond("\r\n".join(lines).encode("ascii", "replace"), "CAPA")
 
     def _size(self, maildrop: Maildrop, number: int) -> int | None:
-        return None if number in self._deleted else maildrop.size(number)
+        return None if self._is_deleted(number) else maildrop.size(number)
+
+    def _is_deleted(self, number: int) -> bool:
+        marks = self._marks
+        return marks is not None and number < len(marks) and marks[number] == 1
+
+    def _numbers(self) -> Sequence[int]:
+        """The numbers marked as deleted, in order."""
+        return () if self._marks is None else array("L", _marked(self._marks))
 
     def _summary(self, maildrop: Maildrop) -> str:
-        count = maildrop.count - len(self._deleted)
+        count = maildrop.count - self._deleted
         octets = maildrop.octets - self._deleted_octets
         return f"{count} message{'' if count == 1 else 's'} ({octets} octets)"
 
-    def _listing(self, header: bytes, text: bytes) -> bytes:
-        if not self._deleted:
-            return b"".join((header, text, b".\r\n"))
-        lines = text.splitlines(keepends=True)
-        for number in self._deleted:
-            lines[number - 1] = b""
-        return b"".join((header, *lines, b".\r\n"))
+    def _listing(self, header: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        left = pieces if not self._deleted else _without(pieces, self._numbers())
+        return chain((header,), left, (b".\r\n",))
 
     def _check_turn(self) -> None:
         if self._awaiting or self.state is State.CLOSED:
@@ -491,6 +521,29 @@ def top(content: bytes, lines: int) -> bytes:
             break
         end = line_end + 1
     return b"".join((b"+OK\r\n", *stuff([content[:end]])))
+
+
+def _marked(marks: bytearray) -> Iterator[int]:
+    number = marks.find(1)
+    while number > 0:
+        yield number
+        number = marks.find(1, number + 1)
+
+
+def _without(pieces: Iterator[bytes], deleted: Sequence[int]) -> Iterator[bytes]:
+    """Leave the lines of some numbers, which are in order, out of a listing."""
+    begin = 0
+    for index, piece in enumerate(pieces):
+        first = index * LINES_A_PIECE + 1
+        end = bisect_left(deleted, first + LINES_A_PIECE, begin)
+        if begin == end:
+            yield piece
+            continue
+        lines = piece.splitlines(keepends=True)
+        for number in deleted[begin:end]:
+            lines[number - first] = b""
+        yield b"".join(lines)
+        begin = end
 
 
 def _no_such_message(verb: str, number: int) -> Respond:

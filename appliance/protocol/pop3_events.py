@@ -8,12 +8,15 @@ Failure: none of its own.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Literal, Protocol, TypeAlias
 
 __all__ = [
+    "LINES_A_PIECE",
     "Event",
+    "Listing",
     "Login",
     "Maildrop",
     "Quit",
@@ -27,6 +30,9 @@ __all__ = [
 
 ResponseCode: TypeAlias = Literal["AUTH", "SYS/TEMP", "SYS/PERM", "IN-USE", "LOGIN-DELAY"]
 """Why a login failed, for the client's program (RFC 2449 §8, RFC 3206)."""
+
+LINES_A_PIECE = 4096
+"""Lines of LIST and UIDL that are made and sent at a time, so that no maildrop is too large."""
 
 
 class State(StrEnum):
@@ -58,11 +64,14 @@ class Maildrop(Protocol):
     def uid(self, number: int) -> str | None:
         """The unique-id of a message, 1 to 70 printable characters; None if there is none."""
 
-    def list_text(self) -> bytes:
-        """A line `number size CRLF` for each message in order, without the ending dot."""
+    def list_pieces(self) -> Iterator[bytes]:
+        """Lines `number size CRLF` in order, without the ending dot.
 
-    def uidl_text(self) -> bytes:
-        """A line `number unique-id CRLF` for each message in order, without the ending dot."""
+        Each piece but the last has `LINES_A_PIECE` of them; so has each of `uidl_pieces`.
+        """
+
+    def uidl_pieces(self) -> Iterator[bytes]:
+        """Lines `number unique-id CRLF` in order, without the ending dot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,20 @@ class Respond:
     verb: str
     detail: str = ""
     close: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Send the answer to LIST or UIDL of the whole maildrop, piece by piece.
+
+    Attributes:
+        pieces: What to send, from the first line to the ending dot; made while they are taken.
+        verb: LIST or UIDL.
+    """
+
+    pieces: Iterator[bytes]
+    verb: str
+    detail: ClassVar[str] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +179,9 @@ class Quit:
         deleted: The numbers marked as deleted, in order.
     """
 
-    deleted: tuple[int, ...]
+    deleted: Sequence[int]
     verb: ClassVar[str] = "QUIT"
     detail: ClassVar[str] = ""
 
 
-Event: TypeAlias = Respond | Login | TlsRequested | Retr | Top | Quit
+Event: TypeAlias = Respond | Listing | Login | TlsRequested | Retr | Top | Quit

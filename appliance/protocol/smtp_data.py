@@ -17,10 +17,11 @@ from typing import Final
 
 from appliance.protocol import LocalProtocolError
 
-__all__ = ["DataReader", "DataWriter", "Fault", "stuff"]
+__all__ = ["DataReader", "DataWriter", "Fault", "stuff", "stuffed"]
 
 _END: Final = b"\r\n.\r\n"
 _FIRST_FAULT: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
+_DOT: Final = re.compile(rb"\n\.")  # `in` takes three times as long
 _LINE_END: Final = re.compile(rb"\r\n?|\n")
 _HARMLESS: Final = bytes(set(range(256)) - set(b"\r\n\0"))
 
@@ -154,7 +155,7 @@ class DataWriter:
         Returns:
             What to send; a CR at the chunk's end waits for its LF.
         """
-        data = self._held + chunk.replace(b"\0", b"")
+        data = self._held + chunk.replace(b"\0", b"") if self._held or b"\0" in chunk else chunk
         self._held = b""
         if data.endswith(b"\r"):
             self._held = b"\r"
@@ -163,7 +164,7 @@ class DataWriter:
             return b""
         if not _is_clean(data):
             data = _LINE_END.sub(b"\r\n", data)
-        wire = data.replace(b"\r\n.", b"\r\n..")
+        wire = data if _DOT.search(data) is None else data.replace(b"\r\n.", b"\r\n..")
         if self._is_line_start and wire.startswith(b"."):
             wire = b"." + wire
         self._is_line_start = wire.endswith(b"\r\n")
@@ -189,3 +190,19 @@ def stuff(chunks: Iterable[bytes]) -> Iterator[bytes]:
         if wire := writer.write(chunk):
             yield wire
     yield writer.end()
+
+
+def stuffed(content: bytes) -> bytes:
+    """Stuff a whole content that is in memory, without the end marker.
+
+    Args:
+        content: what `DataWriter` takes; as a rule it comes back as it is.
+
+    Returns:
+        What to send before the end marker ".": it ends with a line end.
+    """
+    if content.endswith(b"\r\n") and _is_clean(content) and _DOT.search(content) is None:
+        return b"." + content if content.startswith(b".") else content
+    writer = DataWriter()
+    wire = writer.write(content)
+    return wire + writer.end().removesuffix(b".\r\n")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntFlag, StrEnum
 from typing import NamedTuple
 
-from appliance.database.content import Content
+from appliance.database.content import Content, ContentFolder
 from appliance.mail.digest import Digest
 from appliance.mail.headers import Summary
 
@@ -139,6 +139,31 @@ class Message:
         if limit is None:
             return self.prefix + self.content.read()
         return self.prefix[:limit] + self.content.read(max(limit - len(self.prefix), 0))
+
+
+class Copy(NamedTuple):
+    """One message of a folder with no more than POP3 needs, for reading many at a time.
+
+    Attributes:
+        uid: its number in the folder.
+        entry_id: the queue's id of it, or empty.
+        size: octets of prefix and content.
+        prefix: lines before the content that only this copy has (Return-Path).
+        body: the content, when it is a small one.
+        file: the name of its file otherwise.
+    """
+
+    uid: int
+    entry_id: str
+    size: int
+    prefix: bytes
+    body: bytes | None
+    file: str | None
+
+    def content(self, folder: ContentFolder) -> Content:
+        """Return the content; a large one lies in the post office's folder."""
+        path = None if self.file is None else folder.file(self.file)
+        return Content(self.size - len(self.prefix), self.body, path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,12 @@ _MESSAGE = (
 )
 OF_POSTOFFICE = Statement(_MESSAGE.where(_f.postoffice_id == param("po")))
 OF_MAILBOX = Statement(_MESSAGE.where(*MAILBOX))
+COPIES = Statement(
+    select(_m.uid, _m.entry_id, _m.size, _m.prefix, _c.body, _c.file)
+    .select_from(tables.messages.join(tables.contents, _c.id == _m.content_id))
+    .where(_m.folder_id == param("folder"), _m.uid.between(param("first"), param("last")))
+    .order_by(_m.uid)
+)
 _SUMS = (func.coalesce(func.sum(_f.messages), 0), func.coalesce(func.sum(_f.octets), 0))
 _USAGE = Statement(select(*_SUMS).where(*MAILBOX))
 _USAGES = Statement(

@@ -8,8 +8,7 @@ Failure: `CommitFailed`, `StoreBusy` (temporary): nothing of the call is durable
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from sqlalchemy import delete, select
 
@@ -23,15 +22,18 @@ from appliance.store.chosen import possible
 from appliance.store.contents import content_folder
 from appliance.store.folders import COLUMNS, INBOX, Owner
 from appliance.store.mailbox import MailboxStore
-from appliance.store.message import Delivery, Folder, Message
+from appliance.store.message import Copy, Delivery, Folder, Message
 
 _c, _m, _d, _k = tables.contents.c, tables.messages.c, tables.deliveries.c, tables.filings.c
+
+_LISTED_AT_ONCE = 10_000
 
 _STATUS = Statement(select(*COLUMNS).where(*INBOX))
 _LISTING = Statement(
     select(_m.uid, _m.size)
-    .where(_m.folder_id == param("folder"), _m.uid < param("below"))
+    .where(_m.folder_id == param("folder"), _m.uid > param("above"), _m.uid < param("below"))
     .order_by(_m.uid)
+    .limit(_LISTED_AT_ONCE)
 )
 _OLD_DELIVERIES = Statement(
     select(_d.id)
@@ -88,11 +90,20 @@ class Store:
             row = connection.row(_STATUS, {"po": postoffice_id, "mailbox": mailbox_id})
         return None if row is None else Folder(*row)
 
-    def listing(self, postoffice_id: int, folder: Folder) -> list[tuple[Any, ...]]:
-        """Return uid and size of the messages that were there when the status was read."""
-        wanted = {"folder": folder.id, "below": folder.next_uid}
-        with self._databases.store(postoffice_id).reader() as connection:
-            return connection.tuples(_LISTING, wanted)
+    def listing(self, postoffice_id: int, folder: Folder) -> Iterator[tuple[int, int]]:
+        """Yield uid and size of the messages that were there when the status was read.
+
+        Ten thousand are read at a time, so that there may be any number of them.
+        """
+        wanted = {"folder": folder.id, "above": 0, "below": folder.next_uid}
+        rows: list[tuple[int, int]] = []
+        with self._databases.store(postoffice_id).reader(snapshot=True) as connection:
+            while not wanted["above"] or len(rows) == _LISTED_AT_ONCE:
+                rows = connection.tuples(_LISTING, wanted)
+                if not rows:
+                    return
+                yield from rows
+                wanted["above"] = rows[-1][0]
 
     def message(self, postoffice_id: int, folder_id: int, uid: int) -> Message | None:
         """Return a message; None when it has been deleted."""
@@ -101,6 +112,19 @@ class Store:
             return reading.message(
                 connection, reading.OF_POSTOFFICE, self.folder(postoffice_id), wanted
             )
+
+    def copies(self, postoffice_id: int, folder_id: int, first: int, last: int) -> list[Copy]:
+        """Return the messages of a folder from one uid to another, by uid.
+
+        Args:
+            postoffice_id: whose.
+            folder_id: from `inbox`, which has seen to it that it is this post office's.
+            first: uid of the first one, if it is there.
+            last: the same of the last one.
+        """
+        wanted = {"folder": folder_id, "first": first, "last": last}
+        with self._databases.store(postoffice_id).reader() as connection:
+            return list(map(Copy._make, connection.tuples(reading.COPIES, wanted)))
 
     def expunge(
         self, postoffice_id: int, folder_id: int, uids: Iterable[int]

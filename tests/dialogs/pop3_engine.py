@@ -6,10 +6,11 @@ Header names: tls (no, offered or active), passwords (tls or clear), password, m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from appliance.protocol.pop3 import (
     Event,
+    Listing,
     Login,
     Pop3Server,
     Quit,
@@ -49,11 +50,13 @@ class Messages:
     def uid(self, number: int) -> str | None:
         return f"uid-{number}" if 1 <= number <= self.count else None
 
-    def list_text(self) -> bytes:
-        return b"".join(b"%d %d\r\n" % (n, len(text)) for n, text in enumerate(self.contents, 1))
+    def list_pieces(self) -> Iterator[bytes]:
+        return iter(
+            (b"".join(b"%d %d\r\n" % (n, len(text)) for n, text in enumerate(self.contents, 1)),)
+        )
 
-    def uidl_text(self) -> bytes:
-        return b"".join(b"%d uid-%d\r\n" % (n, n) for n in range(1, self.count + 1))
+    def uidl_pieces(self) -> Iterator[bytes]:
+        return iter((b"".join(b"%d uid-%d\r\n" % (n, n) for n in range(1, self.count + 1)),))
 
 
 class EngineTransport:
@@ -109,6 +112,8 @@ class EngineTransport:
         match event:
             case Respond(data=data):
                 return data
+            case Listing(pieces=pieces):
+                return b"".join(pieces)
             case Login(user=user, password=password):
                 if (user, password) != (LOGIN, self._password):
                     return self.engine.login_failed("AUTH", "The login or the password is wrong.")
@@ -123,7 +128,7 @@ class EngineTransport:
             case Retr(number=number, size=size):
                 return b"".join((retr_header(size), *stuff([self._contents[number - 1]])))
             case Quit(deleted=deleted):
-                self.deleted = deleted
+                self.deleted = tuple(deleted)
                 return self.engine.quit_done(ok=self._maildrop != "stuck")
             case _:
                 return top(self._contents[event.number - 1], event.lines)

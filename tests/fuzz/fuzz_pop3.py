@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 
 from appliance.protocol.pop3 import (
+    Listing,
     Login,
     Pop3Server,
     Quit,
@@ -29,11 +31,11 @@ class TwoMessages:
     def uid(self, number: int) -> str | None:
         return f"uid{number}" if number in (1, 2) else None
 
-    def list_text(self) -> bytes:
-        return b"1 %d\r\n2 %d\r\n" % (len(CONTENT), len(CONTENT))
+    def list_pieces(self) -> Iterator[bytes]:
+        return iter((b"1 %d\r\n2 %d\r\n" % (len(CONTENT), len(CONTENT)),))
 
-    def uidl_text(self) -> bytes:
-        return b"1 uid1\r\n2 uid2\r\n"
+    def uidl_pieces(self) -> Iterator[bytes]:
+        return iter((b"1 uid1\r\n2 uid2\r\n",))
 
 
 def fuzz_one(data: bytes) -> None:
@@ -59,6 +61,8 @@ def fuzz_one(data: bytes) -> None:
             case Respond(data=answer, close=close):
                 check(answer)
                 assert close == engine.closed
+            case Listing(pieces=pieces):
+                check(b"".join(pieces))
             case Login(user=user, password=password):
                 assert user
                 assert password

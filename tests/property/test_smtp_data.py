@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.protocol.smtp_data import DataReader, DataWriter, stuff
+from appliance.protocol.smtp_data import DataReader, DataWriter, stuff, stuffed
 
 # what matters, often enough to meet: line ends, dots, NUL
 PIECES = st.sampled_from(
@@ -111,3 +111,8 @@ def test_writer_changes_nothing_but_dots_at_line_starts(content: bytes) -> None:
     writer = DataWriter()
     wire = writer.write(content)
     assert wire == re.sub(rb"(\A|\r\n)\.", rb"\1..", content)
+
+
+@given(HOSTILE | CLEAN)
+def test_content_stuffed_at_once_is_that_stuffed_in_pieces(content: bytes) -> None:
+    assert stuffed(content) + b".\r\n" == b"".join(stuff([content]))

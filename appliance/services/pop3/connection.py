@@ -1,7 +1,8 @@
 """One POP3 connection: bytes between the socket and the engine, messages from the store.
 
-Answers to pipelined commands gather and leave in one write; a client that does not read stops being
-answered until it does. What takes a disk's or a hash's time runs beside the event loop.
+Answers to pipelined commands gather and leave in one write, and what a run of RETR asks for is read
+from the store at once; a client that does not read stops being answered until it does. What takes a
+disk's or a hash's time runs beside the event loop.
 
 Standards: RFC 1939, RFC 2449 §6.6 (PIPELINING), RFC 2595.
 Owns: the socket, the maildrop's lock. Never: deletes before QUIT.
@@ -14,22 +15,32 @@ import asyncio
 import ssl
 import time
 import traceback
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from appliance.database.content import Content
 from appliance.database.errors import DatabaseError
-from appliance.journey.event import Event as JourneyEvent
 from appliance.journey.event import Kind
 from appliance.journey.reason import Outcome
 from appliance.net.listeners import Listener, plain_address
 from appliance.protocol.pop3 import Pop3Server, retr_header, top
-from appliance.protocol.pop3_events import Event, Login, Quit, Respond, Retr, TlsRequested, Top
-from appliance.protocol.smtp_data import DataWriter, stuff
+from appliance.protocol.pop3_events import (
+    Event,
+    Listing,
+    Login,
+    Quit,
+    Respond,
+    Retr,
+    TlsRequested,
+    Top,
+)
+from appliance.protocol.smtp_data import stuff, stuffed
 from appliance.runtime import steps
 from appliance.runtime.logs import Exchange
 from appliance.services.pop3.maildrop import InboxMaildrop
 from appliance.settings import auth
-from appliance.store.message import Message
+from appliance.store.message import Copy
 
 if TYPE_CHECKING:
     from appliance.services.pop3.service import Pop3Service
@@ -37,16 +48,18 @@ if TYPE_CHECKING:
 _MAX_BUFFER = 64 << 10
 _MAX_OUTGOING = 256 << 10
 _TOP_MAX = 1 << 20  # octets looked at for TOP
-_EVENTS_A_BATCH = 100
+_EXPUNGED_AT_ONCE = 10_000
 _MAX_ERRORS = 20
+_NEED_LISTING = (b"RETR", b"LIST", b"UIDL", b"DELE", b"TOP")
+_GONE = b"-ERR [SYS/PERM] the message has been deleted\r\n"
 
 
 class Pop3Connection(asyncio.Protocol):
     """One connection."""
 
     __slots__ = (
-        "_buffer", "_engine", "_happened", "_has_ended", "_is_paused", "_listener", "_maildrop",
-        "_outgoing", "_service", "_skipped", "_task", "_transport", "_writable", "active_at",
+        "_buffer", "_engine", "_has_ended", "_is_paused", "_listener", "_maildrop", "_outgoing",
+        "_service", "_skipped", "_task", "_transport", "_waiting", "_writable", "active_at",
         "client", "login",
     )  # fmt: skip
 
@@ -60,11 +73,11 @@ class Pop3Connection(asyncio.Protocol):
         self._skipped = 0  # octets of a line that is too long
         self._has_ended = False  # the client sends no more
         self._outgoing: list[bytes] = []
+        self._waiting = 0  # octets of that
         self._task: asyncio.Task[None] | None = None
         self._is_paused = False
         self._writable: asyncio.Event | None = None
         self._maildrop: InboxMaildrop | None = None
-        self._happened: list[tuple[Kind, str]] = []
         self.client = ""
         self.login = ""
         self.active_at = service.front.now()
@@ -143,23 +156,37 @@ class Pop3Connection(asyncio.Protocol):
 
     def _work(self) -> None:
         """Answer the complete lines at hand, as long as the client reads."""
-        engine = self._engine
-        while engine is not None and self._may_answer() and (found := self._line(engine)):
-            line, size = found
+        engine, buffer, begin = self._engine, self._buffer, 0
+        while engine is not None and self._may_answer():
+            end = buffer.find(b"\n", begin) + 1
+            if not end:
+                break
+            size, self._skipped = self._skipped + end - begin, 0
+            line = buffer[begin : end - 1].removesuffix(b"\r")
             try:
-                event = engine.line_too_long() if line is None else engine.receive_line(line)
-                self._answer(engine, event, size)
+                is_whole = size == end - begin
+                if is_whole and self._has_to_load(line):
+                    break
+                if is_whole and (number := engine.retrieval(line)):
+                    begin = self._retrieve_run(engine, number, buffer, begin, end)
+                else:
+                    begin = end
+                    self._answer_line(engine, line, size)
             except DatabaseError as error:  # the line is known to be a command on the maildrop
-                verb = (line or b"").partition(b" ")[0].decode("ascii", "replace")
-                self._fail(verb.upper(), str(error), size)
+                begin = end
+                self._fail(line, str(error), size)
             except Exception:  # noqa: BLE001 - the session's boundary
-                self._fail("?", f"a session failed: {traceback.format_exc()}", size)
+                self._fail(b"?", f"a session failed: {traceback.format_exc()}", size)
                 self._flush()
                 self.hang_up()
                 return
-            if self._octets_waiting() > _MAX_OUTGOING:
+            if self._waiting > _MAX_OUTGOING:
                 self._flush()
         self._flush()
+        self._buffer = buffer[begin:]
+        if engine is not None and len(self._buffer) > engine.line_limit and self._may_answer():
+            self._skipped += len(self._buffer)
+            self._buffer = b""
         if self._transport is None:
             return
         if self._has_ended and self._may_answer():
@@ -172,19 +199,30 @@ class Pop3Connection(asyncio.Protocol):
         is_open = self._transport is not None and not self._transport.is_closing()
         return is_open and self._task is None and not self._is_paused
 
-    def _line(self, engine: Pop3Server) -> tuple[bytes | None, int] | None:
-        """Take the next line, None when it is too long, and its size; None when there is none."""
-        end = self._buffer.find(b"\n")
-        if end < 0:
-            if len(self._buffer) > engine.line_limit:
-                self._skipped += len(self._buffer)
-                self._buffer = b""
-            return None
-        line, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
-        size, self._skipped = self._skipped + end + 1, 0
-        return (None if size > engine.line_limit else line.removesuffix(b"\r")), size
+    def _has_to_load(self, line: bytes) -> bool:
+        """Load a long listing beside the event loop, before a line that needs it is answered."""
+        maildrop = self._maildrop
+        if maildrop is None or not maildrop.takes_long():
+            return False
+        if not line.upper().startswith(_NEED_LISTING):
+            return False
+        self._start(self._load(maildrop, line))
+        return True
 
-    def _answer(self, engine: Pop3Server, event: Event, size: int) -> None:
+    async def _load(self, maildrop: InboxMaildrop, line: bytes) -> None:
+        started = time.perf_counter()
+        try:
+            maildrop.take(await asyncio.to_thread(maildrop.load))
+        except DatabaseError as error:
+            end = self._buffer.find(b"\n") + 1
+            self._buffer = self._buffer[end:]
+            self._fail(line, str(error), end)
+        else:
+            self._service.logs.detail(f"{self.login}: the listing is loaded", started=started)
+
+    def _answer_line(self, engine: Pop3Server, line: bytes, size: int) -> None:
+        is_too_long = size > engine.line_limit
+        event = engine.line_too_long() if is_too_long else engine.receive_line(line)
         match event:
             case Respond():
                 self._send(event, event.data, size)
@@ -192,13 +230,16 @@ class Pop3Connection(asyncio.Protocol):
                     self._flush()
                     self.hang_up()
             case Retr():
-                self._retrieve(event, size)
+                [copy] = self._read([event.number])
+                self._retrieve(event.number, copy, size)
+            case Listing():
+                self._pour(event, event.pieces, size)
             case Top():
-                message = self._read(event.number)
-                if message is None:
-                    self._send(event, b"-ERR [SYS/PERM] the message has been deleted\r\n", size)
+                [copy] = self._read([event.number])
+                if copy is None:
+                    self._send(event, _GONE, size)
                 else:
-                    octets = message.prefix + message.content.read(_TOP_MAX)
+                    octets = copy.prefix + self._content(copy).read(_TOP_MAX)
                     self._send(event, top(octets, event.lines), size)
             case Login():
                 self._start(self._log_in(engine, event, size))
@@ -207,37 +248,104 @@ class Pop3Connection(asyncio.Protocol):
             case Quit():
                 self._start(self._quit(engine, event, size))
 
-    def _retrieve(self, event: Retr, size: int) -> None:
-        message = self._read(event.number)
-        if message is None:
-            self._send(event, b"-ERR [SYS/PERM] the message has been deleted\r\n", size)
-            return
-        self._record(Kind.DOWNLOADED, message.entry_id)
-        if message.content.body is None:
-            self._start(self._stream(event, message.chunks(), message.size, size))
-            return
-        octets = b"".join(
-            (retr_header(message.size), *stuff([message.prefix + message.content.body]))
-        )
-        self._send(event, octets, size, response="+OK")
+    def _retrieve_run(
+        self, engine: Pop3Server, number: int, buffer: bytes, begin: int, end: int
+    ) -> int:
+        """Answer a line that retrieves a message, and those behind it that do so too.
 
-    def _read(self, number: int) -> Message | None:
+        Args:
+            engine: which has looked at the line.
+            number: of the message.
+            buffer: where lines are.
+            begin: where the line begins there.
+            end: where it ends.
+
+        Returns:
+            Where the first line begins that was not answered.
+        """
+        maildrop = self._maildrop
+        assert maildrop is not None
+        sizes = maildrop.listing().sizes
+        numbers, ends, octets = [number], [end], sizes[number - 1]
+        while octets < _MAX_OUTGOING and (end := buffer.find(b"\n", end) + 1):
+            line = buffer[ends[-1] : end - 1].removesuffix(b"\r")
+            if not (number := engine.retrieval(line)):
+                break
+            numbers.append(number)
+            ends.append(end)
+            octets += sizes[number - 1]
+        try:
+            copies = self._read(numbers)
+        except DatabaseError as error:
+            for end in ends:
+                self._fail(b"RETR", str(error), end - begin)
+                begin = end
+            return begin
+        for number, copy, end in zip(numbers, copies, ends, strict=True):
+            self._retrieve(number, copy, end - begin)
+            begin = end
+            if self._task is not None:  # a large message is on its way
+                break
+        return begin
+
+    def _read(self, numbers: Sequence[int]) -> list[Copy | None]:
         assert self._maildrop is not None
-        return self._maildrop.message(number, self._service.house.store)
+        return self._service.ahead.copies(self._maildrop, numbers)
 
-    async def _stream(self, event: Event, chunks: Iterator[bytes], octets: int, size: int) -> None:
-        """Send a large message as fast as the client reads it."""
-        writer = DataWriter()
-        self._send(event, retr_header(octets), size)
-        for chunk in chunks:
+    def _retrieve(self, number: int, copy: Copy | None, size: int) -> None:
+        """Send a message: a small one at once, a large one as fast as the client reads it."""
+        if copy is None:
+            self._send(Retr(number, 0), _GONE, size)
+            return
+        if copy.entry_id:
+            service = self._service
+            service.record.add(
+                Kind.DOWNLOADED, (copy.entry_id,), login=self.login, client=self.client
+            )
+        if copy.body is None:
+            chunks = chain((copy.prefix,), self._content(copy).chunks())
+            pieces = chain((retr_header(copy.size),), stuff(chunks))
+            self._pour(Retr(number, copy.size), pieces, size)
+            return
+        answer = b"+OK %d octets\r\n%b.\r\n" % (copy.size, stuffed(copy.prefix + copy.body))
+        self._put(answer)
+        self._log("RETR", str(number), "+OK", len(answer), size)
+
+    def _content(self, copy: Copy) -> Content:
+        assert self._maildrop is not None
+        return copy.content(self._service.house.store.folder(self._maildrop.postoffice_id))
+
+    def _pour(self, event: Event, pieces: Iterator[bytes], size: int) -> None:
+        """Send a long answer; what the client does not take at once goes on beside the others."""
+        octets = 0
+        first = ""
+        for piece in pieces:
+            first = first or _first_line(piece)
+            octets += len(piece)
+            self._put(piece)
+            if self._waiting > _MAX_OUTGOING:
+                self._flush()
+                if self._is_paused:
+                    self._start(self._pour_on(event, pieces, first, octets, size))
+                    return
+        self._log(event.verb, event.detail, first, octets, size)
+
+    async def _pour_on(
+        self, event: Event, pieces: Iterator[bytes], first: str, octets: int, size: int
+    ) -> None:
+        await self._drain()
+        for piece in pieces:
             if self._transport is None:
                 return
-            await self._write(writer.write(chunk))
-        await self._write(writer.end())
+            octets += len(piece)
+            self._put(piece)
+            if self._waiting > _MAX_OUTGOING:
+                self._flush()
+                await self._drain()
+        self._log(event.verb, event.detail, first, octets, size)
 
-    async def _write(self, octets: bytes) -> None:
-        self._outgoing.append(octets)
-        self._flush()
+    async def _drain(self) -> None:
+        """Wait until the client has read."""
         while self._is_paused and self._transport is not None:
             self._writable = asyncio.Event()
             await self._writable.wait()
@@ -305,30 +413,35 @@ class Pop3Connection(asyncio.Protocol):
         maildrop = self._maildrop
         ok, text = True, ""
         if event.deleted and maildrop is not None:
-            store = self._service.house.store
             started = time.perf_counter()
             steps.reach("pop3.expunge.before")
+            left = len(event.deleted)
             try:
-                removed = await asyncio.to_thread(
-                    store.expunge,
-                    maildrop.postoffice_id,
-                    maildrop.folder_id,
-                    maildrop.uids(event.deleted),
-                )
+                for begin in range(0, left, _EXPUNGED_AT_ONCE):
+                    some = event.deleted[begin : begin + _EXPUNGED_AT_ONCE]
+                    await self._expunge(maildrop, some)
+                    left -= len(some)
             except DatabaseError as error:
-                ok, text = False, "the messages could not be deleted and are still there"
-                self._service.logs.note("error", f"{self.login}: {error}")
+                ok = False
+                if left == len(event.deleted):
+                    text = "the messages could not be deleted and are still there"
+                self._service.logs.note("error", f"{self.login}: {error}; {left} messages are left")
             else:
                 steps.reach("pop3.expunge.after")
                 self._service.logs.detail(
                     f"{self.login}: deleted messages: {len(event.deleted)}", started=started
                 )
-                for _, entry_id in removed:
-                    self._record(Kind.DELETED, entry_id)
         self._release()
         self._send(event, engine.quit_done(ok=ok, text=text), size)
         self._flush()
         self.hang_up()
+
+    async def _expunge(self, maildrop: InboxMaildrop, numbers: Sequence[int]) -> None:
+        """Delete some messages in one commit."""
+        store, where = self._service.house.store, (maildrop.postoffice_id, maildrop.folder_id)
+        removed = await asyncio.to_thread(store.expunge, *where, maildrop.uids(numbers))
+        entry_ids = [entry_id for _, entry_id in removed]
+        self._service.record.add(Kind.DELETED, entry_ids, login=self.login, client=self.client)
 
     # helpers
 
@@ -348,62 +461,44 @@ class Pop3Connection(asyncio.Protocol):
                 self._release()
         self._work()
 
-    def _fail(self, verb: str, why: str, size: int) -> None:
+    def _fail(self, line: bytes, why: str, size: int) -> None:
         self._service.logs.note("error", f"{self.login or self.client}: {why}")
+        verb = line.partition(b" ")[0].upper().decode("ascii", "replace")
         answer = b"-ERR [SYS/TEMP] the maildrop can't be read at present\r\n"
         self._send(Respond(answer, verb), answer, size)
 
-    def _record(self, kind: Kind, entry_id: str) -> None:
-        """Note what its reader did with a message, for the journey."""
-        if entry_id:
-            self._happened.append((kind, entry_id))
-            if len(self._happened) >= _EVENTS_A_BATCH:
-                self._write_events()
-
-    def _write_events(self) -> None:
-        happened, self._happened = self._happened, []
-        house = self._service.house
-        for kind in dict.fromkeys(kind for kind, _ in happened):
-            event = JourneyEvent(
-                at_us=house.clock.now_us(),
-                message_id="",
-                kind=kind,
-                recipient=self.login,
-                connector="SF",
-                text=f"{kind} by {self.login} over POP3 from {self.client}",
-            )
-            house.journey.record_alike(event, [each for what, each in happened if what is kind])
-
     def _release(self) -> None:
         if self._maildrop is not None:
+            self._service.ahead.forget(self._maildrop)
             self._service.locks.release(self._maildrop.mailbox_id)
             self._maildrop = None
-        self._write_events()
 
-    def _octets_waiting(self) -> int:
-        return sum(map(len, self._outgoing))
+    def _put(self, octets: bytes) -> None:
+        self._outgoing.append(octets)
+        self._waiting += len(octets)
 
     def _flush(self) -> None:
-        if self._outgoing and self._transport is not None:
-            self._transport.write(b"".join(self._outgoing))
-        self._outgoing.clear()
+        if self._outgoing:
+            if self._transport is not None:
+                self._transport.write(b"".join(self._outgoing))
+            self._outgoing.clear()
+            self._waiting = 0
 
-    def _send(self, event: Event, octets: bytes, size: int, *, response: str = "") -> None:
-        self._outgoing.append(octets)
-        first = response or octets[: octets.find(b"\r\n")].decode("ascii", "replace")
+    def _send(self, event: Event, octets: bytes, size: int) -> None:
+        self._put(octets)
+        self._log(event.verb, event.detail, _first_line(octets), len(octets), size)
+
+    def _log(self, verb: str, detail: str, response: str, sent: int, received: int) -> None:
+        port = self._listener.port
         self._service.logs.exchange(
-            Exchange(
-                kind="POP3-IN",
-                port=self._listener.port,
-                remote=self.client,
-                command=event.verb,
-                details=event.detail,
-                response=first,
-                sent=len(octets),
-                received=size,
-                login=self.login,
+            Exchange(  # in order: names take twice as long, and there are many
+                "POP3-IN", "", port, self.client, verb, detail, response, sent, received, self.login
             )
         )
+
+
+def _first_line(answer: bytes) -> str:
+    return answer[: answer.find(b"\r\n")].decode("ascii", "replace")
 
 
 def _secured(transport: asyncio.Transport) -> str:

@@ -1,6 +1,7 @@
 """The POP3 service's daemon: what its connections share.
 
-Owns: listings of recently read folders, the maildrops' locks. Failure: see `Pop3Connection`.
+Owns: listings of recently read folders, messages read ahead, the maildrops' locks.
+Failure: see `Pop3Connection`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from appliance.operations.login import Logins
 from appliance.runtime.logs import Logs
 from appliance.services.pop3.connection import Pop3Connection
 from appliance.services.pop3.maildrop import Listings
+from appliance.services.pop3.read_ahead import ReadAhead
+from appliance.services.pop3.record import Record
 from appliance.settings import pop
 from appliance.store.maildrop_lock import maildrop_locks
 
@@ -33,7 +36,10 @@ class Pop3Service:
         self.house = house
         self.logs = logs
         self.logins = Logins(house, "pop3")
+        loop = asyncio.get_running_loop()
         self.listings = Listings(house.store)
+        self.ahead = ReadAhead(house.store, now=loop.time, later=loop.call_later)
+        self.record = Record(house, later=loop.call_later)
         self.locks = maildrop_locks(house.databases.get("state"), house.home)
         self.front: Front[Pop3Connection] = Front(
             house,
@@ -59,4 +65,5 @@ class Pop3Service:
         for connection in list(self.front.open):
             connection.hang_up(b"-ERR [SYS/TEMP] service is stopping\r\n")
         await self.front.drain(_DRAIN_S)
+        self.record.write()
         self.logs.close()

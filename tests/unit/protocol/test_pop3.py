@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from base64 import b64encode
+from collections.abc import Iterator
 from dataclasses import FrozenInstanceError
 from typing import get_args
 
@@ -11,6 +12,8 @@ import pytest
 
 from appliance.protocol import LocalProtocolError
 from appliance.protocol.pop3 import (
+    MAX_LINE,
+    Listing,
     Login,
     Pop3Server,
     Quit,
@@ -23,6 +26,7 @@ from appliance.protocol.pop3 import (
     retr_header,
     top,
 )
+from appliance.protocol.pop3_events import LINES_A_PIECE
 
 
 class FakeMaildrop:
@@ -50,13 +54,18 @@ class FakeMaildrop:
         self.touched.add("uid")
         return f"uid-{number}" if 1 <= number <= len(self.sizes) else None
 
-    def list_text(self) -> bytes:
-        self.touched.add("list_text")
-        return b"".join(b"%d %d\r\n" % item for item in enumerate(self.sizes, 1))
+    def list_pieces(self) -> Iterator[bytes]:
+        self.touched.add("list_pieces")
+        return pieces([b"%d %d\r\n" % item for item in enumerate(self.sizes, 1)])
 
-    def uidl_text(self) -> bytes:
-        self.touched.add("uidl_text")
-        return b"".join(b"%d uid-%d\r\n" % (n, n) for n in range(1, len(self.sizes) + 1))
+    def uidl_pieces(self) -> Iterator[bytes]:
+        self.touched.add("uidl_pieces")
+        return pieces([b"%d uid-%d\r\n" % (n, n) for n in range(1, len(self.sizes) + 1)])
+
+
+def pieces(lines: list[bytes]) -> Iterator[bytes]:
+    for begin in range(0, len(lines), LINES_A_PIECE):
+        yield b"".join(lines[begin : begin + LINES_A_PIECE])
 
 
 def server(
@@ -86,6 +95,8 @@ def logged_in(maildrop: FakeMaildrop | None = None, *, max_errors: int = 0) -> P
 
 def answer(engine: Pop3Server, line: bytes) -> bytes:
     event = engine.receive_line(line)
+    if isinstance(event, Listing):
+        return b"".join(event.pieces)
     assert isinstance(event, Respond)
     return event.data
 
@@ -318,7 +329,37 @@ def test_whole_listings_are_the_maildrops_own_text() -> None:
         b"+OK 3 messages (360 octets)\r\n1 120\r\n2 200\r\n3 40\r\n.\r\n"
     )
     assert answer(engine, b"UIDL") == b"+OK\r\n1 uid-1\r\n2 uid-2\r\n3 uid-3\r\n.\r\n"
-    assert maildrop.touched == {"count", "octets", "list_text", "uidl_text"}
+    assert maildrop.touched == {"count", "octets", "list_pieces", "uidl_pieces"}
+
+
+def test_deleted_messages_are_missing_in_every_piece_of_a_long_listing() -> None:
+    count = 2 * LINES_A_PIECE + 1
+    engine = logged_in(FakeMaildrop(tuple(range(1, count + 1))))
+    gone = {1, LINES_A_PIECE, LINES_A_PIECE + 1, count}
+    for number in gone:
+        engine.receive_line(b"DELE %d" % number)
+    for verb in (b"LIST", b"UIDL"):
+        lines = answer(engine, verb).splitlines()[1:-1]
+        numbers = [int(line.split()[0]) for line in lines]
+        assert numbers == [n for n in range(1, count + 1) if n not in gone]
+
+
+def test_what_a_line_retrieves_is_known_without_an_event() -> None:
+    engine = logged_in()
+    engine.receive_line(b"DELE 2")
+    assert [engine.retrieval(b"RETR %d" % n) for n in range(5)] == [0, 1, 0, 3, 0]
+    for line in (b"RETR", b"RETR ", b"RETR 1 2", b"RETR -1", b"retr 1", b"TOP 1 0", b"STAT"):
+        assert engine.retrieval(line) == 0, line
+    assert engine.retrieval(b"RETR " + b"0" * (MAX_LINE - 8) + b"1") == 1
+    assert engine.retrieval(b"RETR " + b"0" * (MAX_LINE - 7) + b"1") == 0  # RFC 2449 §4
+    assert engine.errors == 0
+
+
+def test_nothing_is_retrieved_before_the_login_or_after_quit() -> None:
+    assert server().retrieval(b"RETR 1") == 0
+    engine = logged_in()
+    engine.receive_line(b"QUIT")
+    assert engine.retrieval(b"RETR 1") == 0
 
 
 def test_one_message_is_listed_by_number() -> None:
@@ -455,7 +496,9 @@ def test_quit_carries_the_deleted_numbers_in_order() -> None:  # RFC 1939 §6
     engine = logged_in()
     engine.receive_line(b"DELE 3")
     engine.receive_line(b"DELE 1")
-    assert (engine.receive_line(b"QUIT"), engine.state) == (Quit((1, 3)), State.UPDATE)
+    event = engine.receive_line(b"QUIT")
+    assert isinstance(event, Quit)
+    assert (list(event.deleted), engine.state) == ([1, 3], State.UPDATE)
     assert engine.quit_done(ok=True) == b"+OK mail.example.com closing connection\r\n"
     assert engine.state is State.CLOSED
 
