@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, MetaData, Table, Text, delete, or_, select
+from sqlalchemy import BigInteger, Column, Index, MetaData, Table, Text, delete, or_, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from appliance.database.database import Database
 from appliance.database.schema import Schema
-from appliance.database.statement import SQLITE, Row, Statement, param
+from appliance.database.statement import Row, Statement, param
 from appliance.journey.event import Event, Kind
 
 metadata = MetaData()
@@ -53,6 +53,16 @@ SCHEMA = Schema("journey", metadata, Path(__file__).parent / "journey_migrations
 _INSERT = {
     dialect: Statement(make.insert(events).on_conflict_do_nothing(), [c.name for c in events.c])
     for dialect, make in (("sqlite", sqlite), ("postgresql", postgresql))
+}
+# the same for many messages at once: one step of the database, however many they are
+_ALIKE = """
+INSERT INTO journey_events (message_id, at, kind, recipient, reverse_path, connector, data)
+SELECT ids.value, :at, :kind, :recipient, :reverse_path, :connector, :data FROM {} AS ids
+WHERE true ON CONFLICT DO NOTHING
+"""
+_INSERT_ALIKE = {
+    "sqlite": Statement(text(_ALIKE.format("json_each(:ids)"))),
+    "postgresql": Statement(text(_ALIKE.format("json_array_elements_text(CAST(:ids AS json))"))),
 }
 _OF_MESSAGE = Statement(
     select(events)
@@ -106,7 +116,8 @@ class Journey:
     def __init__(self, database: Database) -> None:
         """Take the journey's database."""
         self._database = database
-        self._insert = _INSERT[SQLITE if database.dialect == SQLITE else "postgresql"]
+        self._insert = _INSERT[database.dialect]
+        self._insert_alike = _INSERT_ALIKE[database.dialect]
 
     def record(self, found: Sequence[Event], *, accepted: Sequence[Accepted] = ()) -> None:
         """Write events, without waiting.
@@ -121,9 +132,9 @@ class Journey:
 
     def record_alike(self, event: Event, message_ids: Sequence[str]) -> None:
         """Write the same event for several messages, without waiting."""
-        row = _row(event, event.data())
-        rows = [{**row, "message_id": message_id} for message_id in message_ids]
-        self._database.lazy_writer.post(lambda tx: tx.run_many(self._insert, rows))
+        wanted = {**_row(event, event.data()), "ids": json.dumps(list(message_ids))}
+        del wanted["message_id"]
+        self._database.lazy_writer.post(lambda tx: tx.run(self._insert_alike, wanted))
 
     def of(self, message_id: str) -> list[Event]:
         """Return a message's events in their order."""

@@ -33,7 +33,7 @@ _LISTING = Statement(
     select(_m.uid, _m.size)
     .where(_m.folder_id == param("folder"), _m.uid > param("above"), _m.uid < param("below"))
     .order_by(_m.uid)
-    .limit(_LISTED_AT_ONCE)
+    .limit(param("most"))
 )
 _OLD_DELIVERIES = Statement(
     select(_d.id)
@@ -95,7 +95,12 @@ class Store:
 
         Ten thousand are read at a time, so that there may be any number of them.
         """
-        wanted = {"folder": folder.id, "above": 0, "below": folder.next_uid}
+        wanted = {
+            "folder": folder.id,
+            "above": 0,
+            "below": folder.next_uid,
+            "most": _LISTED_AT_ONCE,
+        }
         rows: list[tuple[int, int]] = []
         with self._databases.store(postoffice_id).reader(snapshot=True) as connection:
             while not wanted["above"] or len(rows) == _LISTED_AT_ONCE:

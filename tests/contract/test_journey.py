@@ -149,3 +149,11 @@ def test_event_keeps_what_has_no_column_as_json(house: House) -> None:
         "reason": {"rule": "routing.mailbox", "inputs": {"hops": "1"}},
         "detail": {"size": "17"},
     }
+
+
+def test_one_event_is_recorded_for_many_messages(house: House) -> None:
+    record(house, event(1, Kind.DOWNLOADED))
+    house.journey.record_alike(event(1, Kind.DOWNLOADED, message_id=""), [ID, OTHER, "%s:\"'é"])
+    record(house)
+    for message_id in (ID, OTHER, "%s:\"'é"):  # what is there already is kept once
+        assert house.journey.of(message_id) == [event(1, Kind.DOWNLOADED, message_id=message_id)]

@@ -85,6 +85,11 @@ class Listings:
         self._store = store
         self._kept: OrderedDict[tuple[int, int], tuple[int, Listing]] = OrderedDict()
 
+    @property
+    def octets(self) -> int:
+        """How much memory those take that are kept."""
+        return sum(listing.octets for _, listing in self._kept.values())
+
     def known(self, postoffice_id: int, folder: Folder) -> Listing | None:
         """Return a folder's listing as of its status, if it is kept."""
         key = (postoffice_id, folder.id)
@@ -128,7 +133,7 @@ class Listings:
 
     def _trim(self) -> None:
         """Let the listings go that were used longest ago, until the others fit."""
-        octets = sum(listing.octets for _, listing in self._kept.values())
+        octets = self.octets
         while len(self._kept) > _KEPT or octets > _KEPT_OCTETS:
             _, (_, listing) = self._kept.popitem(last=False)
             octets -= listing.octets

@@ -53,7 +53,11 @@ class _Ahead:
 
 
 class ReadAhead:
-    """Reads messages for all sessions of a process."""
+    """Reads messages for all sessions of a process.
+
+    Attributes:
+        octets: what is held for all of them.
+    """
 
     def __init__(
         self,
@@ -73,7 +77,7 @@ class ReadAhead:
         self._now = now
         self._later = later
         self._sessions: dict[InboxMaildrop, _Ahead] = {}  # those that read longest ago first
-        self._octets = 0
+        self.octets = 0
         self._is_expiring = False
 
     def copies(self, maildrop: InboxMaildrop, numbers: Sequence[int]) -> list[Copy | None]:
@@ -109,7 +113,7 @@ class ReadAhead:
         """Let go of what was read for a session."""
         ahead = self._sessions.pop(maildrop, None)
         if ahead is not None:
-            self._octets -= ahead.octets
+            self.octets -= ahead.octets
 
     def _read(self, maildrop: InboxMaildrop, ahead: _Ahead, first: int, last: int) -> None:
         read = self._store.copies(maildrop.postoffice_id, maildrop.folder_id, first, last)
@@ -119,8 +123,8 @@ class ReadAhead:
         ahead.read_to = last
         ahead.until = self._now() + _LASTS_S
         self._sessions[maildrop] = ahead
-        self._octets += ahead.octets
-        while self._octets > _OCTETS_OF_ALL:
+        self.octets += ahead.octets
+        while self.octets > _OCTETS_OF_ALL:
             self.forget(next(iter(self._sessions)))
         if not self._is_expiring:
             self._is_expiring = True
