@@ -30,6 +30,7 @@ import peers
 import posthouse_server
 import report
 import rows
+import sink
 from clients import ClientError
 from server import Server, ServerError
 
@@ -44,8 +45,10 @@ Removing the folders comes on top."""
 _PEERS: dict[rows.Peer, type[Server]] = {
     rows.Peer.POSTFIX: peers.Postfix,
     rows.Peer.POSTFIX_LMTP: peers.PostfixLmtp,
+    rows.Peer.POSTFIX_RELAY: sink.PostfixRelay,
     rows.Peer.DOVECOT: peers.Dovecot,
 }
+_OURS: dict[rows.Peer, type[Server]] = {rows.Peer.POSTFIX_RELAY: sink.PosthouseRelay}
 
 
 def _say(text: str) -> None:
@@ -129,7 +132,9 @@ def _bench(row: rows.Row, options: argparse.Namespace) -> bool:
     work = pathlib.Path(tempfile.mkdtemp(prefix=f"{row.name[:12]}-", dir=options.work.resolve()))
     work.chmod(0o755)
     session = _Session(
-        row, work, _PEERS[row.peer] if options.peer_only else posthouse_server.Posthouse
+        row,
+        work,
+        _PEERS[row.peer] if options.peer_only else _OURS.get(row.peer, posthouse_server.Posthouse),
     )
     names = (session.sides[0].name, session.sides[1].name + (" again" if options.peer_only else ""))
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")

@@ -26,6 +26,7 @@ class Peer(enum.StrEnum):
 
     POSTFIX = "postfix"
     POSTFIX_LMTP = "postfix+dovecot-lmtp"
+    POSTFIX_RELAY = "postfix-relay"
     DOVECOT = "dovecot"
 
 
@@ -146,6 +147,17 @@ _ROWS = (
         connections=50,
         mailboxes=5,
         count=2000,
+    ),
+    Row(
+        name="relay-c20",
+        title="accept + relay to a sink, 4 KiB, 20 connections",
+        work=Work.ACCEPT,
+        peer=Peer.POSTFIX_RELAY,
+        floor=2,
+        goal=4,
+        connections=20,
+        mailboxes=5,
+        count=3000,
     ),
     Row(
         name="pop3-login",
