@@ -9,6 +9,7 @@ Failure: `DatabaseError` or OSError: nothing was marked; the same call may be ma
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -73,7 +74,7 @@ class _Written:
     marks: list[Mark] = field(default_factory=list)
     notices: list[Submission] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    lines: list[tuple[str, Claimed, str, Reason]] = field(default_factory=list)
+    lines: list[tuple[str, str, Event]] = field(default_factory=list)
     counts: list[str] = field(default_factory=list)
 
 
@@ -115,9 +116,19 @@ class Returns:
         told = [Told(each, status, "It lies in the recipient's mailbox.") for each in claimed]
         self._tell(Action.delivered, told, written)
         self._write(written)
+        self._house.journey.record(written.events)
 
     def settle(self, relayed: Sequence[Relayed], failures: Sequence[Failure]) -> None:
         """Write down what became of recipients, with all that follows, in one commit.
+
+        Raises:
+            DatabaseError: nothing was marked.
+            OSError: the same: a copy or a notice could not be written.
+        """
+        self._house.journey.record(self.mark(relayed, failures))
+
+    def mark(self, relayed: Sequence[Relayed], failures: Sequence[Failure]) -> list[Event]:
+        """Do what `settle` does, but for the journey's events: returns those.
 
         Raises:
             DatabaseError: nothing was marked.
@@ -140,6 +151,7 @@ class Returns:
         self._tell(Action.delayed, delayed, written)
         self._give_up(given_up, written)
         self._write(written)
+        return written.events
 
     # For good: another server has it
 
@@ -266,8 +278,9 @@ class Returns:
         self, written: _Written, kind: Kind, claimed: Claimed, text: str, reason: Reason
     ) -> None:
         level = "warning" if kind is Kind.FAILED else "info"
-        written.events.append(self._event(written, kind, claimed, text, reason))
-        written.lines.append((level, claimed, f"{claimed.recipient.address}: {text}", reason))
+        event = self._event(written, kind, claimed, text, reason)
+        written.events.append(event)
+        written.lines.append((level, f"{event.recipient}: {text}", event))
         written.counts.append(kind.value)
 
     def _event(
@@ -288,11 +301,10 @@ class Returns:
         if not written.marks and not written.notices:
             return
         self._house.queue.mark(written.marks, notices=written.notices, durable=True)
-        self._house.journey.record(written.events)
-        for level, claimed, text, reason in written.lines:
-            self._logs.note(level, text, message_id=claimed.entry_id, reason=reason.to_dict())
-        for outcome in written.counts:
-            metrics.RECIPIENTS.labels(self._connector.value or "MTA", outcome).inc()
+        for level, text, event in written.lines:
+            self._logs.note(level, text, message_id=event.message_id, reason=event.reason)
+        for outcome, count in Counter(written.counts).items():
+            metrics.RECIPIENTS.labels(self._connector.value or "MTA", outcome).inc(count)
 
 
 def _line(remote_mta: str, reply: Reply | None) -> str:

@@ -8,7 +8,7 @@ Failure: `CommitFailed`, `StoreBusy` (temporary): nothing was accepted, nothing 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,13 @@ from appliance.database.chosen import Chosen
 from appliance.database.content import INLINE_MAX, Content, ContentFolder, ContentWriter
 from appliance.database.database import Database
 from appliance.database.listen import notify
-from appliance.database.statement import POSTGRESQL, Sql, Statement, param
+from appliance.database.statement import POSTGRESQL, Connection, Sql, Statement, param
 from appliance.database.writer import Transaction
 from appliance.mail.envelope import Envelope
 from appliance.mail.headers import Summary
 from appliance.queue import tables
 from appliance.queue.entry import (
+    ACTIVE,
     Claimed,
     Connector,
     Finished,
@@ -72,11 +73,8 @@ _LEASE_ANY = Statement(_LEASE)
 _SET_LEASE = Statement(
     update(tables.recipients).where(*tables.THIS_RECIPIENT).values(lease_until=param("until"))
 )
-_STILL_DUE = Statement(
-    select(_r.number).where(
-        _r.entry_id == param("entry"), _r.connector == param("wanted"), tables.IS_ACTIVE
-    )
-)
+# Without its conditions, which SQLite would look for in the index of all that is due.
+_STATES = Statement(select(_r.number, _r.connector, _r.state).where(_r.entry_id == param("entry")))
 
 _FORGET = Statement(delete(tables.submissions).where(tables.submissions.c.at < param("before")))
 
@@ -265,9 +263,29 @@ class Queue:
 
     def still_due(self, entry_id: str, connector: Connector) -> set[int]:
         """Return which of an entry's recipients wait at a connector: not held, finished or gone."""
-        wanted = {"entry": entry_id, "wanted": connector}
         with self.database.reader() as connection:
-            return {number for (number,) in connection.tuples(_STILL_DUE, wanted)}
+            return _due_of(entry_id, connector, connection)
+
+    def look_again(
+        self, groups: Sequence[Sequence[Claimed]], connector: Connector
+    ) -> list[tuple[list[Claimed], Content | None]]:
+        """Return who of each message still waits at a connector, and the content if anybody does.
+
+        Args:
+            groups: recipients of one entry each.
+            connector: theirs.
+
+        Raises:
+            LookupError: a content is gone.
+        """
+        # One snapshot: each further one would read pages again that others have changed.
+        with self.database.reader(snapshot=True) as connection:
+            due: list[list[Claimed]] = []
+            for group in groups:
+                still = _due_of(group[0].entry_id, connector, connection)
+                due.append([claimed for claimed in group if claimed.number in still])
+            found = self._contents([group[0] for group in due if group], connection)
+        return [(group, _there(group[0], found) if group else None) for group in due]
 
     def lease(self, claimed: Collection[Claimed], *, keep: bool) -> None:
         """Keep recipients in hand for five more minutes, or let them go unmarked.
@@ -284,13 +302,14 @@ class Queue:
 
     def content_of(self, claimed: Claimed) -> Content:
         """Return a message's content."""
-        found = self.contents([claimed]).get(claimed.entry_id)
-        if found is None:
-            raise LookupError(f"the content of {claimed.entry_id} is gone")
-        return found
+        return _there(claimed, self.contents([claimed]))
 
     def contents(self, claimed: Iterable[Claimed]) -> dict[str, Content]:
         """Return the contents of messages by entry id, without those that are gone."""
+        with self.database.reader() as connection:
+            return self._contents(claimed, connection)
+
+    def _contents(self, claimed: Iterable[Claimed], connection: Connection) -> dict[str, Content]:
         found: dict[str, Content] = {}
         inline: dict[int, str] = {}
         for each in claimed:
@@ -299,10 +318,9 @@ class Queue:
             else:
                 inline[each.content_id] = each.entry_id
         if inline:
-            with self.database.reader() as connection:
-                for content_id, size, body, file in _BODIES.tuples(connection, inline):
-                    path = None if file is None else self.folder.file(file)
-                    found[inline[content_id]] = Content(size, body, path)
+            for content_id, size, body, file in _BODIES.tuples(connection, inline):
+                path = None if file is None else self.folder.file(file)
+                found[inline[content_id]] = Content(size, body, path)
         return found
 
     def prepare(self, envelope: Envelope, octets: bytes, origin: Origin) -> Submission:
@@ -377,6 +395,11 @@ class Queue:
         )
 
 
+def _due_of(entry_id: str, connector: Connector, connection: Connection) -> set[int]:
+    rows = connection.tuples(_STATES, {"entry": entry_id})
+    return {number for number, at, state in rows if at == connector and state in ACTIVE}
+
+
 def _is_filed(mark: Mark) -> bool:
     return isinstance(mark, Finished) and mark.claimed.file is not None
 
@@ -410,4 +433,16 @@ def _claimed(rows: Iterable[tuple[Any, ...]]) -> list[Claimed]:
             client, content_id, file, size, summary, summary_json, accepted, due_at,
         )  # fmt: skip
         found.append(claimed)
+    return found
+
+
+def _there(claimed: Claimed, contents: Mapping[str, Content]) -> Content:
+    """Return a message's content.
+
+    Raises:
+        LookupError: it is gone.
+    """
+    found = contents.get(claimed.entry_id)
+    if found is None:
+        raise LookupError(f"the content of {claimed.entry_id} is gone")
     return found

@@ -18,7 +18,7 @@ from functools import partial
 from appliance.connectors.returns import Failure
 from appliance.connectors.smtp_out.answers import TellingResolver
 from appliance.connectors.smtp_out.courier import Courier
-from appliance.connectors.smtp_out.lanes import Lane, Lanes
+from appliance.connectors.smtp_out.lanes import MOST, Lane, Lanes
 from appliance.connectors.smtp_out.route import Router
 from appliance.database.errors import DatabaseError
 from appliance.net.resolver import DnsResolver, Resolver
@@ -29,8 +29,8 @@ from appliance.runtime.doorbell import Doorbell
 from appliance.runtime.logs import Logs
 from appliance.settings import smarthost, smtp
 
-_CLAIM = 256  # recipients at a time
 _POLL_S = 1.0
+_HURRY_S = 0.0002  # of time for each recipient in hand, before a ring is followed by a claim
 _LEASE_S = 100.0  # well within the queue's lease
 _GRACE_S = 5.0  # for messages under way when the sender is stopped
 
@@ -74,6 +74,7 @@ class Sender:
             house, logs, lanes=self._lanes, router=router, stop=stop, on_change=self._moved
         )
         self._tasks: set[asyncio.Task[None]] = set()
+        self._reminder: asyncio.TimerHandle | None = None
         self._is_limited = False  # there may be mail that was not claimed for want of room
         self._gauge = metrics.CONNECTIONS.labels("sender")
 
@@ -114,7 +115,7 @@ class Sender:
             self._is_limited = self._is_limited or bool(full) or not self._lanes.room
             if not self._lanes.room or (is_smart and "" in full):
                 break
-            most = min(_CLAIM, self._lanes.room)
+            most = self._lanes.batch
             claim = partial(self._house.queue.claim, but=self._lanes.in_hand, without=full)
             found = await asyncio.to_thread(claim, Connector.SMTP, most)
             surplus: list[Claimed] = []
@@ -130,7 +131,7 @@ class Sender:
             self._dispatch()
             await self._lease(surplus, keep=False)
             if failures:
-                await self._courier.settle([], failures)
+                await self._courier.fail(failures)
             if len(found) < most:
                 break
 
@@ -155,7 +156,18 @@ class Sender:
             self._wake.set()
 
     def _rung(self, bell: Doorbell) -> None:
+        """Claim what is new: at once while little is in hand, otherwise several rings' at a time.
+
+        A claim passes over all that is in hand already.
+        """
         bell.drain()
+        if self._reminder is None:
+            loop = asyncio.get_running_loop()
+            pause = _HURRY_S * (MOST - self._lanes.room)
+            self._reminder = loop.call_later(pause, self._remind)
+
+    def _remind(self) -> None:
+        self._reminder = None
         self._wake.set()
 
     async def _stopped(self) -> None:
@@ -168,16 +180,16 @@ class Sender:
 
     async def _finish(self) -> None:
         """Let couriers finish the message they are at, for a while."""
-        tasks = list(self._tasks)
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks, timeout=_GRACE_S)
-        for task in late:
-            task.cancel()
-        if late:
-            text = f"{len(late)} connections were cut off; their messages are sent again later"
-            self._logs.note("warning", text)
-            await asyncio.wait(late)
+        self._lanes.rouse_all()
+        if tasks := list(self._tasks):
+            _, late = await asyncio.wait(tasks, timeout=_GRACE_S)
+            for task in late:
+                task.cancel()
+            if late:
+                text = f"{len(late)} connections were cut off; their messages are sent again later"
+                self._logs.note("warning", text)
+                await asyncio.wait(late)
+        await self._courier.finish(_GRACE_S)
 
 
 def _dns_servers(house: House) -> tuple[tuple[str, int], ...]:

@@ -2,21 +2,25 @@
 
 Standards: RFC 5321 §4.5.4.1 (sending), §4.5.4.2 (one connection for several messages), §5.1.
 Owns: nothing beyond a call; what is in hand belongs to `Lanes`.
-Never: sends a message whose recipients are held, finished or gone meanwhile.
-Failure: none leaves it: what can't be written down is tried again, what nobody foresaw is held.
+Never: sends a message whose recipients were held, finished or gone a second before; has a host
+    take a message before the result of the last one on the same connection is durable.
+Failure: none leaves it: what nobody foresaw is put off.
 """
 
 from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 from appliance.connectors.returns import Failure, Relayed, Returns
 from appliance.connectors.smtp_out.call import call
 from appliance.connectors.smtp_out.lanes import Group, Lane, Lanes
+from appliance.connectors.smtp_out.ledger import Ledger
 from appliance.connectors.smtp_out.route import Router
 from appliance.connectors.smtp_out.session import Manner, Session
 from appliance.database.content import Content
@@ -25,7 +29,6 @@ from appliance.journey.reason import Outcome, Reason
 from appliance.mail.reply import Reply
 from appliance.operations.house import House
 from appliance.protocol.smtp_client import RecipientResult, TlsPolicy
-from appliance.queue.desk import Desk
 from appliance.queue.entry import Claimed, Connector
 from appliance.runtime import steps
 from appliance.runtime.clock import MICROSECONDS
@@ -36,7 +39,11 @@ from appliance.settings.snapshot import Snapshot
 
 _MOST_MESSAGES = 100  # on one connection; receivers tire of endless ones
 _FAIR_MESSAGES = 10  # while others wait for a connection
-_WRITE_AGAIN_S = 1.0
+_PAUSE_S = 1.0
+_REST_S = 1.0  # for which a connection is kept when nothing waits for its destination
+_AHEAD = 8  # messages that a connection takes at once
+_AHEAD_OCTETS = 256 << 10  # of their contents
+_FRESH_S = 1.0  # for which it counts that a message was not held
 _SHARED_US = 60 * MICROSECONDS  # how long a failed call counts for what was due before it
 
 # What a session and a failed call depend on; when one of them changes, both are of yesterday.
@@ -58,6 +65,25 @@ class _FailedCall:
     at_us: int
     reason: Reason
     outlook: tuple[object, ...]
+
+
+@dataclass(slots=True)
+class _Trip:
+    """One connection's life.
+
+    Attributes:
+        lane: the destination.
+        todo: messages taken from the lane, not sent yet.
+        session: open, or None.
+        outlook: what the session depends on.
+        unwritten: done when the result of the last message is durable.
+    """
+
+    lane: Lane
+    todo: deque[Group]
+    session: Session | None = None
+    outlook: tuple[object, ...] = ()
+    unwritten: asyncio.Future[None] | None = None
 
 
 class Courier:
@@ -89,7 +115,7 @@ class Courier:
         self._router = router
         self._stop = stop
         self._on_change = on_change
-        self._returns = Returns(house, logs, Connector.SMTP)
+        self._ledger = Ledger(house, logs, Returns(house, logs, Connector.SMTP))
         self._failed_calls: dict[str, _FailedCall] = {}
 
     async def work(self, lane: Lane, group: Group) -> None:
@@ -99,49 +125,30 @@ class Courier:
             lane: the destination.
             group: its first message.
         """
-        session: Session | None = None
-        outlook: tuple[object, ...] = ()
+        trip = _Trip(lane, deque([group]))
         try:
-            while group and not self._stop.is_set():
-                settings = self._house.settings
-                if session is not None and (
-                    session.closed
-                    or session.messages >= _MOST_MESSAGES
-                    or outlook != _outlook(settings)
-                ):
-                    await session.close()
-                    session = None
-                if session is None:
-                    if not lane.key and not settings[smarthost.enabled]:
-                        group = [*group, *self._lanes.take_all(lane)]
-                        return  # claimed for a smart host; they are claimed anew
-                    found = await self._call(group, settings)
-                    if isinstance(found, Reason):
-                        if self._stop.is_set():
-                            return  # not every host was called: after the next start all are
-                        group = [*group, *self._lanes.take_all(lane)]
-                        await self._fail(lane, group, found)
-                        return
-                    session, outlook, lane.proven = found, _outlook(settings), True
-                    self._on_change(lane)
-                await self._send(lane, group, session)
-                group = () if self._is_others_turn(session) else self._lanes.take(lane)
-                self._on_change(lane)
+            await self._travel(trip)
         except DatabaseError as error:  # nothing was begun: what is let go is claimed again
             self._logs.note("error", f"the sender waits: {error}")
-            await asyncio.sleep(_WRITE_AGAIN_S)
+            await asyncio.sleep(_PAUSE_S)
         except Exception:  # noqa: BLE001 - the session's boundary: nothing of it is lost
             text = f"a session failed: {traceback.format_exc()}"
-            self._logs.note("error", text, message_id=group[0].entry_id if group else "")
-            await self.settle([], [Failure(claimed, _INTERNAL) for claimed in group])
+            broken = trip.todo.popleft() if trip.todo else ()
+            self._logs.note("error", text, message_id=broken[0].entry_id if broken else "")
+            self._enter(trip, broken, [], [Failure(claimed, _INTERNAL) for claimed in broken])
         finally:
-            self._lanes.drop(lane, group)
+            for each in trip.todo:
+                self._lanes.drop(lane, each)
             try:
-                if session is not None:
-                    await session.close()
+                if trip.session is not None:
+                    await trip.session.close()
             finally:
                 self._lanes.end(lane)
                 self._on_change(lane)
+
+    async def finish(self, timeout_s: float) -> None:
+        """Wait, once no connection is left, until results are written."""
+        await self._ledger.finish(timeout_s)
 
     def shared_failure(self, key: str, claimed: Claimed) -> Reason | None:
         """Return why a recipient need not be tried: its destination was, after it became due.
@@ -156,24 +163,59 @@ class Courier:
         is_old = self._house.clock.now_us() - failed.at_us > _SHARED_US
         return None if is_old or failed.outlook != _outlook(self._house.settings) else failed.reason
 
-    async def settle(self, relayed: Sequence[Relayed], failures: Sequence[Failure]) -> None:
-        """Write down what became of recipients; however long it takes, for nobody else knows."""
-        while True:
-            try:
-                await asyncio.to_thread(self._returns.settle, relayed, failures)
+    async def fail(self, failures: Sequence[Failure]) -> None:
+        """Write down failures of recipients that are not in hand."""
+        await self._ledger.enter([], failures, lambda: None)
+
+    async def _travel(self, trip: _Trip) -> None:
+        while not self._stop.is_set():
+            if not trip.todo and not await self._take(trip):
                 return
-            except (DatabaseError, OSError) as error:
-                text = f"what became of messages can't be written down, it is tried again: {error}"
-                self._logs.note("error", text)
-                await asyncio.sleep(_WRITE_AGAIN_S)
-            except Exception:  # noqa: BLE001 - what can't be explained waits for an operator
-                entries = {each.claimed.entry_id for each in relayed}
-                entries |= {each.claimed.entry_id for each in failures}
-                text = f"held for an operator, its result can't be told: {traceback.format_exc()}"
-                for entry_id in entries:
-                    self._logs.note("error", text, message_id=entry_id)
-                    await asyncio.to_thread(Desk(self._house.queue).hold, entry_id)
+            settings = self._house.settings
+            session = trip.session
+            if session is not None and (
+                session.closed
+                or session.messages >= _MOST_MESSAGES
+                or trip.outlook != _outlook(settings)
+            ):
+                await session.close()
+                session = trip.session = None
+            if session is None:
+                session = await self._open(trip, settings)
+                if session is None:
+                    return
+                self._on_change(trip.lane)
+            await self._send_some(trip, session)
+            while trip.todo:  # what was not sent is anybody's
+                self._lanes.put_back(trip.lane, trip.todo.pop())
+            if self._is_others_turn(session):
                 return
+            self._on_change(trip.lane)
+
+    async def _take(self, trip: _Trip) -> bool:
+        """Take what waits; a session rests for a while where nothing does."""
+        lane = trip.lane
+        if not lane.waiting and trip.session is not None and not trip.session.closed:
+            most = self._house.settings[smtp.max_send]
+            if not self._lanes.others_wait(most=most):
+                await self._lanes.rest(lane, _REST_S)
+        trip.todo.extend(self._lanes.take_some(lane, _AHEAD))
+        return bool(trip.todo)
+
+    async def _open(self, trip: _Trip, settings: Snapshot) -> Session | None:
+        """Open a session; without one, all that waits has had its result or is claimed anew."""
+        lane = trip.lane
+        if not lane.key and not settings[smarthost.enabled]:
+            trip.todo.append(self._lanes.take_all(lane))
+            return None  # claimed for a smart host
+        found = await self._call(trip.todo[0], settings)
+        if isinstance(found, Session):
+            trip.session, trip.outlook, lane.proven = found, _outlook(settings), True
+            return found
+        if not self._stop.is_set():  # else not every host was called: after the next start all are
+            trip.todo.append(self._lanes.take_all(lane))
+            await self._fail(trip, found)
+        return None
 
     async def _call(self, group: Group, settings: Snapshot) -> Session | Reason:
         """Find the destination's hosts and open a session with one of them."""
@@ -199,35 +241,47 @@ class Courier:
             goes_on=lambda: not self._stop.is_set(),
         )
 
-    async def _fail(self, lane: Lane, group: Group, reason: Reason) -> None:
+    async def _fail(self, trip: _Trip, reason: Reason) -> None:
         """Give all that waits for a destination the result of the call that failed."""
-        lane.proven = False
+        trip.lane.proven = False
         now_us = self._house.clock.now_us()
         oldest = now_us - _SHARED_US
         self._failed_calls = {
             key: failed for key, failed in self._failed_calls.items() if failed.at_us > oldest
         }
-        self._failed_calls[lane.key] = _FailedCall(now_us, reason, _outlook(self._house.settings))
+        outlook = _outlook(self._house.settings)
+        self._failed_calls[trip.lane.key] = _FailedCall(now_us, reason, outlook)
+        group = [claimed for each in trip.todo for claimed in each]
         due = await asyncio.to_thread(self._due, group)
-        await self.settle([], [Failure(claimed, reason) for claimed in due])
+        trip.todo.clear()
+        self._enter(trip, group, [], [Failure(claimed, reason) for claimed in due])
 
-    async def _send(self, lane: Lane, group: Group, session: Session) -> None:
-        """Send one message, and write down each recipient's result."""
-        due, content = await asyncio.to_thread(self._read, group)
-        if content is not None:
-            recipients = tuple(claimed.recipient for claimed in due)
-            envelope = replace(due[0].envelope, recipients=recipients)
-            results = await session.send(due[0].entry_id, envelope, content)
-            if _was_over(session, results):
-                self._lanes.put_back(lane, due)
-                numbers = {claimed.number for claimed in due}
-                group = [claimed for claimed in group if claimed.number not in numbers]
+    async def _send_some(self, trip: _Trip, session: Session) -> None:
+        """Read what may be sent next, and send the first, and more while that is fresh."""
+        loop = asyncio.get_running_loop()
+        fresh_until = loop.time() + _FRESH_S
+        look = partial(self._house.queue.look_again, _at_once(trip.todo), Connector.SMTP)
+        for due, content in await asyncio.to_thread(look):
+            if content is None:
+                self._lanes.drop(trip.lane, trip.todo.popleft())
             else:
-                steps.reach("sender.sent")
-                await self._note(session, due, results)
-        self._lanes.drop(lane, group)
+                await self._send(trip, session, due, content)
+            if session.closed or self._stop.is_set() or self._is_others_turn(session):
+                break
+            if session.messages >= _MOST_MESSAGES or loop.time() >= fresh_until:
+                break
 
-    async def _note(self, session: Session, due: Group, results: Sequence[RecipientResult]) -> None:
+    async def _send(self, trip: _Trip, session: Session, due: Group, content: Content) -> None:
+        """Send one message; the host takes it no earlier than the last one's result is durable.
+
+        So a crash has at most one message of each connection sent again.
+        """
+        recipients = tuple(claimed.recipient for claimed in due)
+        envelope = replace(due[0].envelope, recipients=recipients)
+        results = await session.send(due[0].entry_id, envelope, content, ends_after=trip.unwritten)
+        if _was_over(session, results):
+            return
+        steps.reach("sender.sent")
         relayed: list[Relayed] = []
         failures: list[Failure] = []
         for claimed, result in zip(due, results, strict=True):
@@ -237,11 +291,19 @@ class Courier:
                 relayed.append(Relayed(claimed, reason, said, session.reports_delivery))
             else:
                 failures.append(Failure(claimed, reason, said))
-        await self.settle(relayed, failures)
+        self._enter(trip, trip.todo[0], relayed, failures)
+        trip.todo.popleft()
 
-    def _read(self, group: Group) -> tuple[Group, Content | None]:
-        due = self._due(group)
-        return due, self._house.queue.content_of(due[0]) if due else None
+    def _enter(
+        self, trip: _Trip, group: Group, relayed: Sequence[Relayed], failures: Sequence[Failure]
+    ) -> None:
+        """Hand results in; the message stays in hand until they are written."""
+
+        def let_go() -> None:
+            self._lanes.drop(trip.lane, group)
+            self._on_change(trip.lane)
+
+        trip.unwritten = self._ledger.enter(relayed, failures, let_go)
 
     def _due(self, group: Group) -> Group:
         """Leave out who was held, finished or removed while waiting here."""
@@ -252,6 +314,18 @@ class Courier:
     def _is_others_turn(self, session: Session) -> bool:
         most = self._house.settings[smtp.max_send]
         return session.messages >= _FAIR_MESSAGES and self._lanes.others_wait(most=most)
+
+
+def _at_once(groups: Iterable[Group]) -> list[Group]:
+    """Choose the first message and those behind it whose contents fit into memory with it."""
+    chosen: list[Group] = []
+    octets = 0
+    for group in groups:
+        octets += group[0].size if group[0].file is None else 0
+        if chosen and octets > _AHEAD_OCTETS:
+            break
+        chosen.append(group)
+    return chosen
 
 
 def _outlook(settings: Snapshot) -> tuple[object, ...]:

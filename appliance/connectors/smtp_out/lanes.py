@@ -3,17 +3,20 @@
 A destination is called on one connection until a session stands, then on as many as are allowed;
 and it has but a share of what is in hand, so that the claims reach the mail of others.
 
-Owns: what the sender has in hand. Never: waits, or looks at a clock.
+Owns: what the sender has in hand. Never: decides when something is sent.
 Failure: none.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Iterable, Sequence
 
 from appliance.queue.entry import Claimed
 
 MOST = 2000  # recipients in hand, some kilobytes each
+MOST_CLAIMED = 256  # at a time
 MOST_PROVEN = 200  # of a destination with which a session stands, while there is room
 MOST_UNPROVEN = 20  # of any other
 MOST_RECIPIENTS = 100  # of one transaction; every host takes that many (RFC 5321 §4.5.3.1.8)
@@ -29,10 +32,12 @@ class Lane:
         waiting: recipients not being sent yet, by message, in their order.
         workers: connections in use.
         proven: a session came about.
-        held: recipients in hand, those being sent included.
+        held: recipients in hand, those being sent or written down included.
+        resting: what rouses connections that have nothing to do.
+        roused: connections that are about to take what waits.
     """
 
-    __slots__ = ("held", "key", "proven", "waiting", "workers")
+    __slots__ = ("held", "key", "proven", "resting", "roused", "waiting", "workers")
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -40,6 +45,8 @@ class Lane:
         self.workers = 0
         self.proven = False
         self.held = 0
+        self.resting: list[asyncio.Event] = []
+        self.roused = 0
 
 
 class Lanes:
@@ -72,20 +79,32 @@ class Lanes:
         """Return the destinations that have their share."""
         return [lane.key for lane in self._lanes.values() if lane.held >= self._share(lane)]
 
+    @property
+    def batch(self) -> int:
+        """How many recipients to claim at a time, so that no destination gets all the room."""
+        return min(self.room, MOST_CLAIMED, max(MOST_UNPROVEN, self.room // 4))
+
     def wants_more(self, lane: Lane) -> bool:
         """Whether half of a destination's share or less is in hand."""
         return lane.held * 2 <= self._share(lane)
 
     def add(self, key: str, claimed: Claimed) -> bool:
-        """Take a recipient in hand; False where its destination has its share already."""
-        lane = self._lanes.setdefault(key, Lane(key))
-        if lane.held >= self._share(lane):
+        """Take a recipient in hand; False where its destination has its share already.
+
+        One with which a session stands takes all of a claim: its mail moves, and what is claimed
+        in vain costs as much as what is sent.
+        """
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(key)
+        if not lane.proven and lane.held >= MOST_UNPROVEN:
             return False
         lane.waiting.setdefault(claimed.entry_id, []).append(claimed)
         lane.held += 1
         if not lane.workers:
             self._idle[key] = lane
         self._in_hand[claimed.entry_id, claimed.number] = claimed
+        self._rouse(lane)
         return True
 
     def start(self, *, most: int, most_each: int) -> tuple[Lane, Group] | None:
@@ -96,13 +115,16 @@ class Lanes:
             most_each: connections of one destination.
         """
         if self.workers >= most:
+            if self._idle:
+                self._dismiss()
             return None
         lane = next(iter(self._idle.values()), None)
         if lane is None:
             ready = (
                 lane
                 for lane in self._busy.values()
-                if lane.waiting and lane.workers < (most_each if lane.proven else 1)
+                if len(lane.waiting) > lane.roused
+                and lane.workers < (most_each if lane.proven else 1)
             )
             lane = min(ready, key=lambda lane: lane.workers, default=None)
         if lane is None:
@@ -124,6 +146,11 @@ class Lanes:
             return group
         return []
 
+    def take_some(self, lane: Lane, most: int) -> list[Group]:
+        """Take a destination's next messages: a fair share for one of its connections."""
+        share = min(most, len(lane.waiting) // max(lane.workers, 1)) or 1
+        return [group for _ in range(share) if (group := self.take(lane))]
+
     def take_all(self, lane: Lane) -> Group:
         """Take everything that waits for a destination."""
         found = [claimed for recipients in lane.waiting.values() for claimed in recipients]
@@ -135,6 +162,27 @@ class Lanes:
         entry_id = group[0].entry_id
         same = [*group, *lane.waiting.pop(entry_id, ())]
         lane.waiting = {entry_id: same, **lane.waiting}
+        self._rouse(lane)
+
+    async def rest(self, lane: Lane, timeout_s: float) -> None:
+        """Wait with a connection until there is mail for it, or others need its place."""
+        event = asyncio.Event()
+        lane.resting.append(event)
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await event.wait()
+        finally:
+            if event.is_set():
+                lane.roused -= 1
+            else:
+                lane.resting.remove(event)
+
+    def rouse_all(self) -> None:
+        """Let no connection rest any longer."""
+        for lane in self._busy.values():
+            while lane.resting:
+                self._rouse(lane)
 
     def others_wait(self, *, most: int) -> bool:
         """Whether some destination has mail and no connection, and none is left for it."""
@@ -156,6 +204,18 @@ class Lanes:
             if lane.waiting:
                 self._idle[lane.key] = lane
         self._forget(lane)
+
+    def _rouse(self, lane: Lane) -> None:
+        if lane.resting:
+            lane.resting.pop().set()
+            lane.roused += 1
+
+    def _dismiss(self) -> None:
+        """Rouse a connection whose place somebody needs; having no mail, it ends."""
+        for lane in self._busy.values():
+            if lane.resting:
+                self._rouse(lane)
+                return
 
     def _share(self, lane: Lane) -> int:
         """Return how much a destination may have in hand: the less, the less room is left."""

@@ -148,9 +148,21 @@ class Session:
         return reply.text in self._said
 
     async def send(
-        self, entry_id: str, envelope: Envelope, content: Content
+        self,
+        entry_id: str,
+        envelope: Envelope,
+        content: Content,
+        *,
+        ends_after: asyncio.Future[None] | None = None,
     ) -> tuple[RecipientResult, ...]:
-        """Send a message; returns one result for each of the envelope's recipients."""
+        """Send a message; returns one result for each of the envelope's recipients.
+
+        Args:
+            entry_id: for the log.
+            envelope: with one recipient at least.
+            content: the message.
+            ends_after: what has to be done before the host may take the message.
+        """
         self._entry_id = entry_id
         self._said.clear()
         self._busy = True
@@ -158,7 +170,7 @@ class Session:
         while True:
             match await self._next():
                 case smtp_client.ContentWanted():
-                    await self._stream(content)
+                    await self._stream(content, ends_after)
                 case smtp_client.Done(results):
                     self.messages += 1
                     self._busy = False
@@ -189,7 +201,7 @@ class Session:
                     await self._shake_hands()
                     self._engine.tls_started()
                 case smtp_client.Closed(reply, reason):
-                    await self._wire.write(self._engine.data_to_send())  # QUIT
+                    await self._write(self._engine.data_to_send())  # QUIT
                     text = f"{reason}: {reply}" if reply else reason
                     raise Unreachable(text, reply=reply, tls=self._is_about_tls())
                 case other:
@@ -215,13 +227,15 @@ class Session:
             return False
         return last.command in _UNAGREED and (last.command == "STARTTLS" or last.reply.is_positive)
 
-    async def _stream(self, content: Content) -> None:
+    async def _stream(self, content: Content, ends_after: asyncio.Future[None] | None) -> None:
         """Send the content, listening all the while: the host may refuse it in the middle."""
         writer = DataWriter()
+        octets = b""  # written with what follows, so that a short message is one packet
         try:
             async with aclosing(_pieces(content)) as pieces:
                 async for piece in pieces:
-                    await self._write(writer.write(piece))
+                    await self._write(octets)
+                    octets = writer.write(piece)
                     if self._wire.has_unread:
                         self._events += await self._exchange(self._manner.timeout_s)
                     if self._engine.closed:
@@ -229,9 +243,15 @@ class Session:
         except OSError as error:  # half a content is never ended as if it were whole
             self._events += self._engine.connection_lost(f"the content can't be read: {error}")
             return
-        await self._write(writer.end())
+        if ends_after is not None and not ends_after.done():
+            await self._write(octets)
+            octets = b""
+            await asyncio.wait((ends_after,))
+        if self._wire.has_unread:
+            self._events += await self._exchange(self._manner.timeout_s)
         if not self._engine.closed:
-            self._events += self._engine.content_sent()
+            await self._write(octets + writer.end())
+        self._events += self._engine.content_sent()
 
     async def _next(self) -> smtp_client.Event:
         """Return the next event, exchanging octets until there is one; logs what it meets."""
@@ -247,24 +267,14 @@ class Session:
 
     async def _exchange(self, timeout_s: float) -> Iterable[smtp_client.Event]:
         """Send what the engine has to say, and take what comes next."""
-        await self._write(self._engine.data_to_send())
-        if self._engine.closed:
-            return ()
-        try:
-            async with asyncio.timeout(timeout_s):
-                data = await self._wire.read()
-        except TimeoutError:
-            return self._engine.connection_lost("timed out")
+        await self._wire.write(self._engine.data_to_send(), timeout_s)
+        data = await self._wire.read(timeout_s)
         return (
             self._engine.receive(data) if data else self._engine.connection_lost(self._wire.fault)
         )
 
     async def _write(self, data: bytes) -> None:
-        try:
-            async with asyncio.timeout(self._manner.timeout_s):
-                await self._wire.write(data)
-        except TimeoutError:
-            self._events += self._engine.connection_lost("timed out")
+        await self._wire.write(data, self._manner.timeout_s)
 
     def _log(self, exchange: smtp_client.Exchange) -> None:
         self._last = exchange
