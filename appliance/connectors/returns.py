@@ -10,7 +10,7 @@ Failure: `DatabaseError` or OSError: nothing was marked; the same call may be ma
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from appliance.connectors.notices import Told, prepare
@@ -89,11 +89,26 @@ class _GivenUp:
 class Returns:
     """Does what is due after attempts; calls block and may be made on any thread."""
 
-    def __init__(self, house: House, logs: Logs, connector: Connector = Connector.UNROUTED) -> None:
-        """Take the house, the logs to tell, and whose attempts these are."""
+    def __init__(
+        self,
+        house: House,
+        logs: Logs,
+        connector: Connector = Connector.UNROUTED,
+        *,
+        record: Callable[[Sequence[Event]], None] | None = None,
+    ) -> None:
+        """Take the house, the logs to tell, and whose attempts these are.
+
+        Args:
+            house: whose queue.
+            logs: what happens is told there.
+            connector: whose attempts.
+            record: takes the journey's events; the journey itself where none is given.
+        """
         self._house = house
         self._logs = logs
         self._connector = connector
+        self._record = record or house.journey.record
 
     def give_up(self, failures: Sequence[Failure]) -> None:
         """Return messages to their senders for good, whatever the schedule says.
@@ -116,19 +131,9 @@ class Returns:
         told = [Told(each, status, "It lies in the recipient's mailbox.") for each in claimed]
         self._tell(Action.delivered, told, written)
         self._write(written)
-        self._house.journey.record(written.events)
 
     def settle(self, relayed: Sequence[Relayed], failures: Sequence[Failure]) -> None:
         """Write down what became of recipients, with all that follows, in one commit.
-
-        Raises:
-            DatabaseError: nothing was marked.
-            OSError: the same: a copy or a notice could not be written.
-        """
-        self._house.journey.record(self.mark(relayed, failures))
-
-    def mark(self, relayed: Sequence[Relayed], failures: Sequence[Failure]) -> list[Event]:
-        """Do what `settle` does, but for the journey's events: returns those.
 
         Raises:
             DatabaseError: nothing was marked.
@@ -151,7 +156,6 @@ class Returns:
         self._tell(Action.delayed, delayed, written)
         self._give_up(given_up, written)
         self._write(written)
-        return written.events
 
     # For good: another server has it
 
@@ -301,6 +305,7 @@ class Returns:
         if not written.marks and not written.notices:
             return
         self._house.queue.mark(written.marks, notices=written.notices, durable=True)
+        self._record(written.events)
         for level, text, event in written.lines:
             self._logs.note(level, text, message_id=event.message_id, reason=event.reason)
         for outcome, count in Counter(written.counts).items():

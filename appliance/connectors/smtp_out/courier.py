@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
-from appliance.connectors.returns import Failure, Relayed, Returns
+from appliance.connectors.returns import Failure, Relayed
 from appliance.connectors.smtp_out.call import call
 from appliance.connectors.smtp_out.lanes import Group, Lane, Lanes
 from appliance.connectors.smtp_out.ledger import Ledger
@@ -115,7 +115,7 @@ class Courier:
         self._router = router
         self._stop = stop
         self._on_change = on_change
-        self._ledger = Ledger(house, logs, Returns(house, logs, Connector.SMTP))
+        self._ledger = Ledger(house, logs)
         self._failed_calls: dict[str, _FailedCall] = {}
 
     async def work(self, lane: Lane, group: Group) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from appliance.database.errors import DatabaseError
 from appliance.journey.event import Event
 from appliance.operations.house import House
 from appliance.queue.desk import Desk
+from appliance.queue.entry import Connector
 from appliance.runtime.logs import Logs
 
 _WRITE_AGAIN_S = 1.0
@@ -38,11 +40,12 @@ class _Result:
 class Ledger:
     """Takes results in the event loop, writes them on threads."""
 
-    def __init__(self, house: House, logs: Logs, returns: Returns) -> None:
-        """Take whose queue it is, where problems are told, and what writes."""
+    def __init__(self, house: House, logs: Logs) -> None:
+        """Take whose queue it is, and where problems are told."""
         self._house = house
         self._logs = logs
-        self._returns = returns
+        self._events: deque[Event] = deque()  # of the journey
+        self._returns = Returns(house, logs, Connector.SMTP, record=self._events.extend)
         self._gathered: list[_Result] = []
         self._writer: asyncio.Task[None] | None = None
         self._stuck: set[asyncio.Task[None]] = set()
@@ -74,36 +77,33 @@ class Ledger:
                     await asyncio.wait(tasks)
 
     async def _work(self) -> None:
-        events: list[Event] = []
         try:
             while self._gathered:
                 batch, self._gathered = self._gathered, []
-                events += await self._write(batch)
-                if len(events) >= _EVENTS or not self._gathered:
-                    self._house.journey.record(events)
-                    events = []
+                await self._write(batch)
+                if len(self._events) >= _EVENTS or not self._gathered:
+                    self._record()
         finally:
             self._writer = None
 
-    async def _write(self, batch: Sequence[_Result]) -> list[Event]:
+    async def _write(self, batch: Sequence[_Result]) -> None:
         try:
-            events = await asyncio.to_thread(self._mark, batch)
+            await asyncio.to_thread(self._settle, batch)
         except Exception:  # noqa: BLE001 - one of them spoils it for all: each by itself
             for result in batch:
                 task = asyncio.create_task(self._insist(result))
                 self._stuck.add(task)
                 task.add_done_callback(self._stuck.discard)
-            return []
-        for result in batch:
-            _tell(result)
-        return events
+        else:
+            for result in batch:
+                _tell(result)
 
     async def _insist(self, result: _Result) -> None:
         """Write one result, however long it takes, for nobody else knows it."""
-        write: Callable[[_Result], None] = self._settle
+        write: Callable[[Sequence[_Result]], None] = self._settle
         while True:
             try:
-                await asyncio.to_thread(write, result)
+                await asyncio.to_thread(write, (result,))
                 break
             except (DatabaseError, OSError) as error:
                 text = f"what became of messages can't be written down, it is tried again: {error}"
@@ -114,20 +114,23 @@ class Ledger:
                     self._logs.note("error", text, message_id=entry_id)
                 write = self._hold
             await asyncio.sleep(_WRITE_AGAIN_S)
+        self._record()
         _tell(result)
 
-    def _mark(self, batch: Sequence[_Result]) -> list[Event]:
-        return self._returns.mark(
+    def _settle(self, batch: Sequence[_Result]) -> None:
+        self._returns.settle(
             [each for result in batch for each in result.relayed],
             [each for result in batch for each in result.failures],
         )
 
-    def _settle(self, result: _Result) -> None:
-        self._returns.settle(result.relayed, result.failures)
+    def _hold(self, batch: Sequence[_Result]) -> None:
+        for result in batch:
+            for entry_id in _entries(result):
+                Desk(self._house.queue).hold(entry_id)
 
-    def _hold(self, result: _Result) -> None:
-        for entry_id in _entries(result):
-            Desk(self._house.queue).hold(entry_id)
+    def _record(self) -> None:
+        """Hand the journey its events; threads may be adding more."""
+        self._house.journey.record([self._events.popleft() for _ in range(len(self._events))])
 
 
 def _entries(result: _Result) -> set[str]:
