@@ -3,8 +3,8 @@
     .venv/bin/python tests/performance/bench.py --row list
     .venv/bin/python tests/performance/bench.py --row accept-c50 --pairs 5
 
-Runs go in turn, peer and Posthouse, each on a fresh folder of the same disk with the same client.
-The result is the median of the pairs' ratios; `bench/README.md` tells what is measured and how.
+The result of a row is the median of the pairs' ratios; `bench/README.md` tells what is measured and
+how, and `docs/performance.md` is made from the results.
 
 Never: gates anything. The exit code is 0 whatever the ratios are, 1 when no result came about.
 """
@@ -22,33 +22,19 @@ import tempfile
 import time
 from collections.abc import Sequence
 
-import flat
 import install
 import machine
-import measure
-import peers
-import posthouse_server
-import report
-import rows
-import sink
+import result
+from catalogue import CATALOGUE, Entry
 from clients import ClientError
-from server import Server, ServerError
+from measure import RunError
+from plan import Plan
+from posthouse_server import commit
+from server import ServerError
 
 __all__ = ["main"]
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
-_LIMIT = 150.0
-"""Seconds that a row's runs may take: no pair begins that would end after them.
-
-Removing the folders comes on top."""
-
-_PEERS: dict[rows.Peer, type[Server]] = {
-    rows.Peer.POSTFIX: peers.Postfix,
-    rows.Peer.POSTFIX_LMTP: peers.PostfixLmtp,
-    rows.Peer.POSTFIX_RELAY: sink.PostfixRelay,
-    rows.Peer.DOVECOT: peers.Dovecot,
-}
-_OURS: dict[rows.Peer, type[Server]] = {rows.Peer.POSTFIX_RELAY: sink.PosthouseRelay}
 
 
 def _say(text: str) -> None:
@@ -60,7 +46,9 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="bench.py", description="Measures Posthouse against its peers."
     )
-    parser.add_argument("--row", required=True, help="a row's name, `all`, or `list`")
+    parser.add_argument(
+        "--row", required=True, help="names of rows with commas between, `all`, or `list`"
+    )
     parser.add_argument("--pairs", type=int, default=5, help="how many pairs of runs (5)")
     parser.add_argument(
         "--scale", type=float, default=1.0, help="factor on the number of messages, for a try (1)"
@@ -82,81 +70,41 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--keep", action="store_true", help="keep the servers' folders and logs")
     options = parser.parse_args(words)
-    if options.row not in {"list", "all", "flat", *rows.ROWS}:
-        parser.error(f"no row {options.row!r}; there are: list, all, flat, {', '.join(rows.ROWS)}")
+    if options.row not in {"list", "all"}:
+        for name in options.row.split(","):
+            if name not in CATALOGUE:
+                parser.error(f"no row {name!r}; there are: {', '.join(CATALOGUE)}, and all, list")
     if options.pairs < 1 or options.scale <= 0:
         parser.error("--pairs and --scale must be greater than 0")
     return options
 
 
 def _list() -> None:
-    _say(f"{'row':22}{'peer':22}{'floor':>7}{'goal':>7}  what\n")
-    for row in rows.ROWS.values():
-        cpu = (
-            f"; CPU floor {row.cpu_floor:.3g}, goal {row.cpu_goal:.3g}"
-            if row.cpu_goal and row.cpu_floor
-            else ""
-        )
-        _say(f"{row.name:22}{row.peer:22}{row.floor:>6g}x{row.goal:>6g}x  {row.title}{cpu}\n")
-    _say("flat: webmail's list page at 100,000 messages against 100; at most 1.5x, goal 1.2x\n")
+    _say(f"{'row':24}{'against':24}{'floor, goal':28}what\n")
+    for entry in CATALOGUE.values():
+        _say(f"{entry.name:24}{entry.against:24}{entry.goals:28}{entry.title}\n")
 
 
-class _Session:
-    """The runs of one row, in a working folder of their own."""
-
-    def __init__(self, row: rows.Row, work: pathlib.Path, ours: type[Server]) -> None:
-        self.row = row
-        self.work = work
-        self.sides: tuple[type[Server], type[Server]] = (_PEERS[row.peer], ours)
-        self.described: list[dict[str, object]] = [{}, {}]
-        self.cpu_method = ""
-        self._runs = 0
-
-    def run(self, side: int) -> measure.Figures:
-        """Runs one side once, on a fresh folder."""
-        self._runs += 1
-        home = self.work / f"{self._runs:02}"
-        home.mkdir()
-        with self.sides[side](home, self.row.mailboxes) as server:
-            figures = measure.measure(server, self.row)
-            if not self.described[side]:
-                self.described[side] = server.describe()
-            self.cpu_method = server.meter.method
-        return figures
-
-
-def _bench(row: rows.Row, options: argparse.Namespace) -> bool:
+def _bench(entry: Entry, options: argparse.Namespace) -> bool:
     """Measures one row; returns whether a result came about."""
     begin = time.monotonic()
-    options.work.mkdir(parents=True, exist_ok=True)
-    work = pathlib.Path(tempfile.mkdtemp(prefix=f"{row.name[:12]}-", dir=options.work.resolve()))
-    work.chmod(0o755)
-    session = _Session(
-        row,
-        work,
-        _PEERS[row.peer] if options.peer_only else _OURS.get(row.peer, posthouse_server.Posthouse),
-    )
-    names = (session.sides[0].name, session.sides[1].name + (" again" if options.peer_only else ""))
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    options.work.mkdir(parents=True, exist_ok=True)
+    work = pathlib.Path(tempfile.mkdtemp(prefix=f"{entry.name[:12]}-", dir=options.work.resolve()))
+    work.chmod(0o755)
     described = machine.describe(work)
-    pairs: list[report.Pair] = []
-    longest = 0.0
+    _say(f"{entry.name}: {entry.title}\n")
+    plan = Plan(
+        pairs=options.pairs,
+        scale=options.scale,
+        peer_only=options.peer_only,
+        work=work,
+        say=_say,
+    )
     try:
-        for number in range(1, options.pairs + 1):
-            start = time.monotonic()
-            if pairs and start + longest > begin + _LIMIT:
-                _say(f"  stopped after {len(pairs)} pairs: a row takes at most {_LIMIT:.0f} s\n")
-                break
-            pair = report.Pair(session.run(0), session.run(1))
-            pairs.append(pair)
-            longest = max(longest, time.monotonic() - start)
-            _say(
-                f"  pair {number}: {names[0]} {pair.peer.rate:,.0f}/s {pair.peer.cpu_us:,.0f} us,"
-                f" {names[1]} {pair.ours.rate:,.0f}/s {pair.ours.cpu_us:,.0f} us,"
-                f" ratio {pair.ours.rate / pair.peer.rate:.2f}\n"
-            )
-    except (ClientError, ServerError, measure.RunError, OSError) as error:
-        sys.stderr.write(f"{row.name}: no result: {error}\n")
+        found = entry.run(plan)
+    except (ClientError, ServerError, RunError, OSError) as error:
+        sys.stderr.write(f"{entry.name}: no result: {error}\n")
         return False
     finally:
         # Only now: on ext4, creating files right after mass unlinks is slow.
@@ -164,23 +112,21 @@ def _bench(row: rows.Row, options: argparse.Namespace) -> bool:
             _say(f"  kept: {work}\n")
         else:
             shutil.rmtree(work, ignore_errors=True)
-    _say(report.table(row, report.summarise(pairs), names))
-    out = options.out or (
-        None if options.peer_only or options.scale != 1 else _ROOT / "bench/results"
-    )
+    seconds = round(time.monotonic() - begin)
+    _say(result.table(found) + f"  took {seconds} s\n")
+    is_try = options.peer_only or options.scale != 1
+    out = options.out or (None if is_try else _ROOT / "bench/results")
     if out is not None:
-        record: dict[str, object] = {
+        path = out / f"{entry.name}.json"
+        about = {
             "measured at": now,
-            "pairs wanted": options.pairs,
-            "seconds": round(time.monotonic() - begin),
-            "order": "peer, Posthouse, peer, Posthouse, ...; each a fresh server on a fresh folder",
-            "cpu method": session.cpu_method,
+            "seconds": seconds,
+            "scale": options.scale,
+            "command": f"make bench ROW={entry.name}",
+            "commit": commit(),
             "machine": described,
-            "peer": session.described[0],
-            "posthouse": session.described[1],
         }
-        path = out / f"{row.name}.json"
-        report.write(path, row, pairs, record, work=work)
+        result.write(path, found, about, work=work)
         _say(f"  written: {path}\n")
     return True
 
@@ -203,8 +149,6 @@ def main(words: Sequence[str] | None = None) -> int:
     if options.row == "list":
         _list()
         return 0
-    if options.row == "flat":  # Posthouse against itself
-        return flat.main([])
     signal.signal(signal.SIGTERM, _end)
     os.umask(0o022)
     try:
@@ -212,8 +156,8 @@ def main(words: Sequence[str] | None = None) -> int:
     except install.InstallError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    chosen = list(rows.ROWS.values()) if options.row == "all" else [rows.ROWS[options.row]]
-    results = [_bench(row.scaled(options.scale), options) for row in chosen]
+    names = list(CATALOGUE) if options.row == "all" else options.row.split(",")
+    results = [_bench(CATALOGUE[name], options) for name in names]
     return 0 if all(results) else 1
 
 

@@ -38,6 +38,9 @@ class CpuMeter(Protocol):
     def seconds(self) -> float:
         """Returns the CPU seconds, user and system, spent since the start."""
 
+    def pids(self) -> list[int]:
+        """Returns the server's living processes."""
+
     def close(self) -> None:
         """Ends what is left of the server and removes the meter."""
 
@@ -70,10 +73,13 @@ class _ControlGroup:
             text = text.split("usage_usec", 1)[1].split(None, 1)[0]
         return int(text) * self._scale
 
+    def pids(self) -> list[int]:
+        return [int(word) for word in (self._path / "cgroup.procs").read_text().split()]
+
     def close(self) -> None:
         # Whoever is still in here is a process of the server that this meter started.
         for attempt in range(100):
-            pids = [int(word) for word in (self._path / "cgroup.procs").read_text().split()]
+            pids = self.pids()
             if not pids:
                 break
             if attempt in {40, 80}:
@@ -102,13 +108,13 @@ class _ProcessTree:
         self._root = pid
 
     def seconds(self) -> float:
-        return sum(_spent(pid) for pid in self._pids())
+        return sum(_spent(pid) for pid in self.pids())
 
     def close(self) -> None:
-        for pid in self._pids():
+        for pid in self.pids():
             _kill(pid)
 
-    def _pids(self) -> list[int]:
+    def pids(self) -> list[int]:
         children: dict[int, list[int]] = {}
         for entry in os.scandir("/proc"):
             if entry.name.isdigit() and (fields := _stat(int(entry.name))):

@@ -1,15 +1,18 @@
-"""One run: a fresh server, its preparation, the measured phase, its figures."""
+"""One run: a started server, its preparation, the measured phase, its figures."""
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import resource
+import statistics
 import time
 
-from clients import fetch, login_sessions, send_mail
+import idle
+from clients import send_mail
+from pop3_load import fetch, list_all, login_sessions
 from rows import Row, Work
 from server import Server, wait_until
+from smtp_load import send
 
 __all__ = ["Figures", "RunError", "measure"]
 
@@ -19,32 +22,19 @@ SETTLE = 0.3
 DELIVERY = 90.0
 """Seconds in which everything accepted must be in its mailbox."""
 
+_DELIVERS = {Work.ACCEPT, Work.SPREAD, Work.LATENCY, Work.FANOUT}
+
+Figures = dict[str, float]
+"""What a run gave, by name; `paired.MEASURES` says what each is. In all of them:
+
+`seconds` of the measured phase, `rate` of units a second in it, `cpu_us` of all the server's
+processes per unit, over the whole phase and `SETTLE`, `client_cpu_us` of the client's, and the
+machine's `load` average before the run.
+"""
+
 
 class RunError(Exception):
     """The run did not do what it should have measured."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """What a run gave.
-
-    Attributes:
-        seconds: the measured phase.
-        rate: units a second in it.
-        cpu_us: microseconds of the server's CPU per unit, over the whole phase and `SETTLE`.
-        client_cpu_us: the same of the client.
-        accepted_seconds: until the last 250 (accept rows).
-        session_seconds: with login and QUIT (POP3 rows).
-        load: the machine's load average before the run.
-    """
-
-    seconds: float
-    rate: float
-    cpu_us: float
-    client_cpu_us: float
-    load: float
-    accepted_seconds: float | None = None
-    session_seconds: float | None = None
 
 
 def _client_cpu() -> float:
@@ -58,20 +48,37 @@ def _client_cpu() -> float:
 
 
 def _prepare(server: Server, row: Row) -> None:
-    """Fills the mailboxes and opens each once, so that indexes and caches are warm."""
-    if row.work is Work.ACCEPT:
-        # One message a connection: maps are read, processes forked, folders made.
-        send_mail(
-            server.smtp,
-            server.accounts,
-            count=row.connections,
-            size=row.size,
-            connections=row.connections,
-        )
-        wait_until(lambda: server.delivered() >= row.connections, "warm-up delivered", pause=0.02)
-        return
-    server.fill(row.held * row.mailboxes or row.count, row.size)
-    login_sessions(server.pop3, server.accounts, 4 * row.mailboxes)
+    """Warms the server up, so that caches, processes, folders and indexes are there."""
+    addresses = [account.address for account in server.accounts]
+    match row.work:
+        case Work.ACCEPT:
+            # One message a connection: maps are read, processes forked, folders made.
+            send_mail(
+                server.smtp,
+                server.accounts,
+                count=row.connections,
+                size=row.size,
+                connections=row.connections,
+            )
+            wait_until(
+                lambda: server.delivered() >= row.connections, "warm-up delivered", pause=0.02
+            )
+        case Work.SPREAD | Work.LATENCY:
+            each = [(address,) for address in addresses] * max(row.connections // row.mailboxes, 1)
+            send(server.smtp, each, size=row.size, connections=row.connections)
+            wait_until(server.is_settled, "warm-up delivered", patience=DELIVERY)
+        case Work.FANOUT:
+            send(server.smtp, [addresses], size=row.size, connections=1, pipelined=True)
+            wait_until(server.is_settled, "warm-up delivered", patience=DELIVERY)
+        case Work.LIST:
+            if not server.delivered():
+                server.fill(row.held, row.size)
+            list_all(server.pop3, server.accounts[0], row.held)
+        case Work.IDLE_SMTP | Work.IDLE_POP3:
+            pass
+        case _:
+            server.fill(row.held * row.mailboxes or row.count, row.size)
+            login_sessions(server.pop3, server.accounts, 4 * row.mailboxes)
 
 
 def measure(server: Server, row: Row) -> Figures:
@@ -86,10 +93,27 @@ def measure(server: Server, row: Row) -> Figures:
     load = os.getloadavg()[0]
     _prepare(server, row)
     os.sync()
-    before = server.delivered() if row.work is Work.ACCEPT else 0
+    before = server.delivered() if row.work in _DELIVERS else 0
     cpu, client_cpu = server.cpu_seconds(), _client_cpu()
-    accepted: float | None = None
-    whole: float | None = None
+    figures = _work(server, row, before)
+    client_cpu = _client_cpu() - client_cpu
+    if row.work in _DELIVERS:
+        wait_until(server.is_settled, "all delivered", patience=DELIVERY)
+    time.sleep(SETTLE)
+    cpu = server.cpu_seconds() - cpu
+    _check(server, row, before)
+    found = {
+        "rate": row.count / figures["seconds"],
+        "cpu_us": cpu / row.count * 1e6,
+        "client_cpu_us": client_cpu / row.count * 1e6,
+        "load": load,
+        **figures,
+    }
+    return {name: float(f"{value:.5g}") for name, value in found.items()}
+
+
+def _work(server: Server, row: Row, before: int) -> Figures:
+    """Does what the row measures, `before` messages being in the mailboxes."""
     start = time.perf_counter()
     match row.work:
         case Work.ACCEPT:
@@ -106,9 +130,37 @@ def measure(server: Server, row: Row) -> Figures:
             wait_until(
                 lambda: server.delivered() >= done, "all delivered", patience=DELIVERY, pause=0.01
             )
-            seconds = time.perf_counter() - start
+            return {"seconds": time.perf_counter() - start, "accepted_seconds": accepted}
+        case Work.SPREAD | Work.LATENCY:
+            boxes = [(account.address,) for account in server.accounts]
+            each = [boxes[number % len(boxes)] for number in range(row.count)]
+            sent = send(server.smtp, each, size=row.size, connections=row.connections)
+            waits = statistics.quantiles(sent.waits, n=100)
+            if row.work is Work.SPREAD:
+                wait_until(server.is_settled, "all delivered", patience=DELIVERY, pause=0.01)
+            return {
+                "seconds": time.perf_counter() - start,
+                "accepted_seconds": sent.ended - start,
+                "p50_ms": waits[49] * 1000,
+                "p99_ms": waits[98] * 1000,
+            }
+        case Work.FANOUT:
+            addresses = [account.address for account in server.accounts]
+            sent = send(server.smtp, [addresses], size=row.size, connections=1, pipelined=True)
+            wait_until(server.is_settled, "all delivered", patience=DELIVERY, pause=0.002)
+            end = time.perf_counter()
+            return {
+                "seconds": end - sent.data_sent,
+                "whole_seconds": end - sent.began,
+                "wait_seconds": sent.waits[0],
+            }
         case Work.LOGIN:
-            seconds = login_sessions(server.pop3, server.accounts, row.count)
+            return {"seconds": login_sessions(server.pop3, server.accounts, row.count)}
+        case Work.LIST:
+            times = [list_all(server.pop3, server.accounts[0], row.held) for _ in range(row.count)]
+            return {"seconds": sum(times), "session_ms": statistics.median(times) * 1000}
+        case Work.IDLE_SMTP | Work.IDLE_POP3:
+            return idle.hold(server, row)
         case Work.RETR | Work.RETR_DELE:
             delete = row.work is Work.RETR_DELE
             seconds, whole = fetch(
@@ -120,27 +172,12 @@ def measure(server: Server, row: Row) -> Figures:
                 delete=delete,
             )
             # The deletion happens at QUIT, so QUIT belongs to the work.
-            seconds = whole if delete else seconds
-    client_cpu = _client_cpu() - client_cpu
-    time.sleep(SETTLE)
-    cpu = server.cpu_seconds() - cpu
-    _check(server, row)
-    return Figures(
-        seconds=round(seconds, 4),
-        rate=round(row.count / seconds, 1),
-        cpu_us=round(cpu / row.count * 1e6, 1),
-        client_cpu_us=round(client_cpu / row.count * 1e6, 1),
-        accepted_seconds=None if accepted is None else round(accepted, 4),
-        session_seconds=None if whole is None else round(whole, 4),
-        load=round(load, 2),
-    )
+            return {"seconds": whole if delete else seconds, "session_seconds": whole}
 
 
-def _check(server: Server, row: Row) -> None:
+def _check(server: Server, row: Row, before: int) -> None:
     """Makes sure that the work was really done: nothing doubled, nothing left."""
-    if row.work is Work.ACCEPT and (found := server.delivered()) != row.count + row.connections:
-        raise RunError(
-            f"{row.count + row.connections} messages were sent, {found} are in the mailboxes"
-        )
+    if row.work in _DELIVERS and (found := server.delivered()) != before + row.count:
+        raise RunError(f"{before + row.count} messages were sent, {found} are in the mailboxes")
     if row.work is Work.RETR_DELE and (found := server.delivered()):
         raise RunError(f"{found} messages are left after RETR + DELE of all")

@@ -13,7 +13,9 @@ import shutil
 import tempfile
 import time
 
-from clients import Account, stat
+import tls
+from clients import Account
+from pop3_load import stat
 from server import Server, ServerError, answers, free_port, run
 
 __all__ = ["Dovecot", "Postfix", "PostfixLmtp", "maildir_count"]
@@ -23,9 +25,13 @@ _OWNER = 5000
 _PASSWORD = "correct horse battery staple"
 
 
-def accounts(count: int) -> list[Account]:
-    """Returns the accounts m1, m2, … of the benchmark's domain."""
-    return [Account(f"m{n}@{DOMAIN}", f"m{n}@{DOMAIN}", _PASSWORD) for n in range(1, count + 1)]
+def accounts(count: int, domains: int = 1) -> list[Account]:
+    """Returns the accounts m1, m2, … of the benchmark's domain, or spread over several domains."""
+    names = [DOMAIN] if domains == 1 else [f"po{n}.test" for n in range(1, domains + 1)]
+    return [
+        Account(address, address, _PASSWORD)
+        for address in (f"m{n}@{names[(n - 1) % domains]}" for n in range(1, count + 1))
+    ]
 
 
 def maildir_count(root: pathlib.Path, mailboxes: list[Account]) -> int:
@@ -56,7 +62,7 @@ class Postfix(Server):
 
     def start(self) -> None:
         """Writes main.cf, master.cf and the map, and starts master(8) in the foreground."""
-        self.accounts = accounts(self.mailboxes)
+        self.accounts = accounts(self.mailboxes, self.postoffices)
         self.mail = _own(self.home / "vmail")
         self.config = self.home / "etc"
         self.config.mkdir()
@@ -69,6 +75,11 @@ class Postfix(Server):
         (self.config / "mailboxes").write_text(
             "".join(f"{a.address} {a.login}/\n" for a in self.accounts)
         )
+        domains = DOMAIN
+        if self.postoffices > 1:  # as VIRTUAL_README says: a table where they are many
+            domains = f"{kind}:{self.config}/domains"
+            names = {a.address.rpartition("@")[2] for a in self.accounts}
+            (self.config / "domains").write_text("".join(f"{name} -\n" for name in names))
         for name in ("dynamicmaps.cf", "postfix-files"):
             if (system := pathlib.Path("/etc/postfix") / name).exists():
                 shutil.copy(system, self.config)
@@ -86,18 +97,30 @@ class Postfix(Server):
                 "mydestination": "",
                 "alias_maps": "",
                 "alias_database": "",
-                "virtual_mailbox_domains": DOMAIN,
+                "virtual_mailbox_domains": domains,
                 "virtual_mailbox_base": str(self.mail),
                 "virtual_mailbox_maps": f"{kind}:{self.config}/mailboxes",
                 "virtual_uid_maps": f"static:{_OWNER}",
                 "virtual_gid_maps": f"static:{_OWNER}",
+                **self._sizes(),
                 **self.more_settings(),
             }
         )
         self._write_master()
         run("postmap", "-c", str(self.config), f"{kind}:{self.config}/mailboxes")
+        if self.postoffices > 1:
+            run("postmap", "-c", str(self.config), domains)
         self.launch(["postfix", "-c", str(self.config), "start-fg"])
         self.await_ready(lambda: answers(self.smtp, b"220"))
+
+    def _sizes(self) -> dict[str, str]:
+        """Returns the limits that a row's size asks for, as TUNING_README names them."""
+        found = {}
+        if self.recipients:
+            found["smtpd_recipient_limit"] = str(self.recipients)
+        if self.sessions:
+            found["default_process_limit"] = str(self.sessions + 100)
+        return found
 
     def more_settings(self) -> dict[str, str]:
         """Returns what a variant sets besides."""
@@ -106,6 +129,14 @@ class Postfix(Server):
     def delivered(self) -> int:
         """Counts the files in the Maildirs' `new/`."""
         return maildir_count(self.mail, self.accounts)
+
+    def is_settled(self) -> bool:
+        """Looks for queue files that qmgr has or is to get."""
+        queue = self.home / "queue"
+        return not any(
+            os.listdir(queue / name)  # noqa: PTH208 - iterdir makes a Path for each
+            for name in ("maildrop", "incoming", "active")
+        ) and not any((queue / "deferred").rglob("*"))
 
     def fill(self, count: int, size: int) -> None:
         """Postfix keeps no mailboxes that could be read."""
@@ -143,12 +174,18 @@ class Postfix(Server):
             if (path := pathlib.Path(name)).exists()
         )
         shutil.copy(shipped, self.config / "master.cf")
-        port = free_port()
-        self.smtp = ("127.0.0.1", port)
+        self.smtp = ("127.0.0.1", free_port())
         edit = ("postconf", "-c", str(self.config))
         run(*edit, "-F", "*/*/chroot=n")
         run(*edit, "-M#", "smtp/inet")
-        run(*edit, "-M", f"{port}/inet={port} inet n - n - - smtpd")
+        run(*edit, "-M", f"{self.smtp[1]}/inet={self.smtp[1]} inet n - n - - smtpd")
+        if self.sessions:
+            self.smtps = ("127.0.0.1", free_port())
+            port = self.smtps[1]
+            run(*edit, "-M", f"{port}/inet={port} inet n - n - - smtpd")
+            run(*edit, "-P", f"{port}/inet/smtpd_tls_wrappermode=yes")
+            certificate = tls.certificate(self.config)
+            run(*edit, "-e", f"smtpd_tls_chain_files={certificate}")
 
 
 class Dovecot(Server):
@@ -168,12 +205,13 @@ class Dovecot(Server):
             raise ServerError(
                 f"Dovecot {version} is installed; the configuration here is for 2.3 (Debian 12)"
             )
-        self.accounts = accounts(self.mailboxes)
+        self.accounts = accounts(self.mailboxes, self.postoffices)
         self.mail = _own(self.home / "vmail")
         # Sockets need a short path; nothing durable lies there.
         self.run = pathlib.Path(tempfile.mkdtemp(prefix="phb-"))
         self.run.chmod(0o755)
         self.pop3 = ("127.0.0.1", free_port())
+        self.pop3s = ("127.0.0.1", free_port())
         self.lmtp = ("127.0.0.1", free_port())
         self.config = self.home / "dovecot.conf"
         self.config.write_text(self._settings())
@@ -195,6 +233,10 @@ class Dovecot(Server):
     def delivered(self) -> int:
         """Counts by STAT."""
         return sum(stat(self.pop3, account) for account in self.accounts)
+
+    def is_settled(self) -> bool:
+        """Dovecot has no queue."""
+        return True
 
     def fill(self, count: int, size: int) -> None:
         """Writes Maildir files, named as by Dovecot's own delivery: with both sizes."""
@@ -229,13 +271,18 @@ class Dovecot(Server):
 
     def _settings(self) -> str:
         cores = os.cpu_count() or 1
+        encrypted = "ssl = no"
+        if self.sessions:
+            both = tls.certificate(self.home)
+            encrypted = f"ssl = yes\nssl_cert = <{both}\nssl_key = <{both}"
+        most = max(self.sessions + 100, 1024)  # 1024 is the default
         return f"""\
 base_dir = {self.run}
 state_dir = {self.run}
 log_path = {self.home}/dovecot.log
 protocols = pop3 lmtp
 listen = 127.0.0.1
-ssl = no
+{encrypted}
 disable_plaintext_auth = no
 auth_mechanisms = plain login
 mail_location = maildir:{self.mail}/%u
@@ -257,11 +304,13 @@ service pop3-login {{
     port = {self.pop3[1]}
   }}
   inet_listener pop3s {{
-    port = 0
+    address = 127.0.0.1
+    port = {self.pop3s[1] if self.sessions else 0}
   }}
 }}
 service pop3 {{
   service_count = 1000
+  process_limit = {most}
 }}
 service lmtp {{
   inet_listener lmtp {{

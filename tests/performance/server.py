@@ -19,7 +19,7 @@ from typing import Self
 import cgroup
 from clients import Account, Endpoint
 
-__all__ = ["Server", "ServerError", "answers", "free_port", "run", "wait_until"]
+__all__ = ["Server", "ServerError", "answers", "free_port", "pss_kib", "run", "wait_until"]
 
 START = 60.0
 """Seconds that a server has to come up."""
@@ -90,6 +90,8 @@ class Server(abc.ABC):
     Attributes:
         smtp: where it accepts mail, when it does.
         pop3: where its mailboxes are read, when it does.
+        smtps: the same with TLS from the first octet.
+        pop3s: the same.
         accounts: the mailboxes that the run uses.
         meter: what counts the CPU time of its processes.
     """
@@ -97,11 +99,33 @@ class Server(abc.ABC):
     name: str
     smtp: Endpoint
     pop3: Endpoint
+    smtps: Endpoint
+    pop3s: Endpoint
     accounts: list[Account]
 
-    def __init__(self, home: pathlib.Path, mailboxes: int) -> None:
+    def __init__(
+        self,
+        home: pathlib.Path,
+        mailboxes: int,
+        *,
+        postoffices: int = 1,
+        recipients: int = 0,
+        sessions: int = 0,
+    ) -> None:
+        """Name the folder and what the server is to be furnished with.
+
+        Args:
+            home: an empty folder.
+            mailboxes: how many there are in all.
+            postoffices: over how many tenants, of a domain each, they are spread.
+            recipients: how many a message may have; 0 leaves the default.
+            sessions: how many connections may be open; 0 leaves the default.
+        """
         self.home = home
         self.mailboxes = mailboxes
+        self.postoffices = postoffices
+        self.recipients = recipients
+        self.sessions = sessions
         self.meter = cgroup.open_meter()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -114,6 +138,10 @@ class Server(abc.ABC):
         """Returns how many messages the mailboxes show, cheaply."""
 
     @abc.abstractmethod
+    def is_settled(self) -> bool:
+        """Tells, cheaply, whether nothing waits in the server's queue any more."""
+
+    @abc.abstractmethod
     def fill(self, count: int, size: int) -> None:
         """Puts `count` messages with `size` bytes of body into the mailboxes, evenly."""
 
@@ -124,6 +152,10 @@ class Server(abc.ABC):
     def cpu_seconds(self) -> float:
         """Returns the CPU time of all the server's processes since the start."""
         return self.meter.seconds()
+
+    def memory_kib(self) -> int:
+        """Returns the proportional memory (PSS) of all the server's processes."""
+        return sum(pss_kib(pid) for pid in self.meter.pids())
 
     def stop(self) -> None:
         """Ends the server by its process id, and what it left behind."""
@@ -189,6 +221,15 @@ class Server(abc.ABC):
     def log_end(self) -> str:
         """Returns the last lines of the log."""
         return self.log.read_text(errors="replace")[-1500:] if self.log.exists() else ""
+
+
+def pss_kib(pid: int) -> int:
+    """Returns a process's memory, each shared page divided by its users; 0 when it has ended."""
+    try:
+        text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
 
 
 def answers(endpoint: Endpoint, greeting: bytes) -> bool:

@@ -1,0 +1,64 @@
+"""All rows, in the order in which `--row all` runs them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+
+import appliance_memory
+import large_message
+import paired
+import queue_flat
+import rows
+import scenes
+import twin
+from plan import Plan
+from result import Judged, Result
+
+__all__ = ["CATALOGUE", "Entry"]
+
+_MODULES = (queue_flat, appliance_memory, large_message)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Entry:
+    """A row as the command line knows it.
+
+    Attributes:
+        name: what `--row` takes.
+        title: one line for people.
+        against: the peer, or what else it is measured against.
+        goals: floor and goal, for people.
+        run: measures it.
+    """
+
+    name: str
+    title: str
+    against: str
+    goals: str
+    run: Callable[[Plan], Result]
+
+
+def _of(row: rows.Row) -> Entry:
+    goals = "-"
+    if row.floor is not None and row.goal is not None:
+        unit = " KiB" if row.judged is Judged.VALUE else "x"
+        goals = f"{row.floor:.3g}{unit}, {row.goal:.3g}{unit}"
+    if row.cpu_floor is not None and row.cpu_goal is not None:
+        goals += f"; CPU {row.cpu_floor:.3g}x, {row.cpu_goal:.3g}x"
+    return Entry(row.name, row.title, row.peer, goals, partial(paired.run, row))
+
+
+def _twin(scene: twin.Scene) -> Entry:
+    goals = f"{scene.floor:g}x, {scene.goal:g}x" if scene.judged else "-"
+    against = f"{scene.sizes[0]:,} {scene.what}"
+    return Entry(scene.name, scene.title, against, goals, partial(twin.run, scene))
+
+
+_ALL = (
+    *(_of(row) for row in rows.ROWS.values()),
+    *(_twin(scene) for scene in scenes.SCENES),
+    *(Entry(each.NAME, each.TITLE, each.AGAINST, each.GOALS, each.run) for each in _MODULES),
+)
+CATALOGUE = {entry.name: entry for entry in _ALL}

@@ -1,0 +1,87 @@
+"""HTTP clients: somebody signed in to a room of the web, and a mail client of HTTPMail.
+
+Failure: `ClientError` when an answer has another status than expected.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import re
+import urllib.parse
+
+from clients import PATIENCE, Account, ClientError
+
+__all__ = ["Browser", "HttpMail"]
+
+_LIST = """<?xml version="1.0"?>
+<D:propfind xmlns:D="DAV:" xmlns:hm="urn:schemas:httpmail:" xmlns:m="urn:schemas:mailheader:">
+<D:prop><D:isfolder/><hm:read/><m:hasattachment/><m:to/><m:from/><m:subject/><m:date/>
+<D:getcontentlength/></D:prop></D:propfind>"""
+
+
+class Browser:
+    """One signed-in connection to a room of the web."""
+
+    def __init__(self, port: int, room: str, login: str, password: str) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        self._cookies: dict[str, str] = {}
+        page = self.get(f"/{room}/login").decode()
+        found = re.search(r'name="csrf" value="([0-9a-f]+)"', page)
+        if found is None:
+            raise ClientError(f"the page /{room}/login has no form")
+        form = {"csrf": found[1], "user": login, "password": password}
+        self._ask("POST", f"/{room}/login", urllib.parse.urlencode(form), status=302)
+
+    def get(self, path: str) -> bytes:
+        """Asks for a page."""
+        return self._ask("GET", path, None, status=200)
+
+    def _ask(self, method: str, path: str, body: str | None, *, status: int) -> bytes:
+        headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items())}
+        if body is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        self._connection.request(method, path, body, headers)
+        answer = self._connection.getresponse()
+        octets = answer.read()
+        if answer.status != status:
+            raise ClientError(f"{method} {path} answered {answer.status}")
+        for line in answer.headers.get_all("Set-Cookie") or ():
+            name, _, value = line.partition(";")[0].partition("=")
+            self._cookies[name] = value
+        return octets
+
+
+class HttpMail:
+    """A mail client of HTTPMail with a connection of its own."""
+
+    def __init__(self, port: int, account: Account) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        pair = base64.b64encode(f"{account.login}:{account.password}".encode()).decode()
+        self._headers = {"Authorization": f"Basic {pair}"}
+
+    def list_inbox(self) -> int:
+        """Asks for the Inbox' list as mail clients do; returns how many messages came."""
+        octets = self._ask("PROPFIND", "/MEHTTPMail/folders/Inbox/", _LIST, 207)
+        return octets.count(b"</D:response>")
+
+    def get(self, path: str) -> bytes:
+        """Fetches a message."""
+        return self._ask("GET", path, "", 200)
+
+    def last(self) -> str:
+        """Returns the path of the last message that the Inbox' list has."""
+        octets = self._ask("PROPFIND", "/MEHTTPMail/folders/Inbox/", _LIST, 207)
+        found = re.findall(rb"<D:href>http://[^/]*(/[^<]+)</D:href>", octets)
+        if not found:
+            raise ClientError("the Inbox is empty")
+        return str(found[-1].decode())
+
+    def _ask(self, method: str, path: str, body: str, status: int) -> bytes:
+        headers = {**self._headers, "Depth": "1,noroot", "Translate": "f"}
+        self._connection.request(method, path, body.encode(), headers)
+        answer = self._connection.getresponse()
+        octets = answer.read()
+        if answer.status != status:
+            raise ClientError(f"{method} {path} answered {answer.status} {answer.reason}")
+        return octets
