@@ -56,6 +56,7 @@ lint: setup ## format, lint, types, arrows between floors, shell, Ansible, gener
 	@tools/lint_ansible.sh
 	@$(BIN)/python tools/check_locks.py
 	@$(BIN)/python tools/gen_settings.py --check
+	@$(BIN)/python tests/performance/page.py --check
 
 .PHONY: format
 format: setup ## put the Python code into its format and mend what can be mended
@@ -75,6 +76,10 @@ test: setup ## lint, then every layer of tests, the quick ones first
 .PHONY: bench
 bench: setup ## measure against peers; ROW=list names the rows, ROW=name runs one
 	@$(BIN)/python tests/performance/bench.py --row "$(ROW)"
+
+.PHONY: bench-page
+bench-page: setup ## make docs/performance.md and its plots from bench/results and bench/notes
+	@$(BIN)/python tests/performance/page.py
 
 .PHONY: kills
 kills: setup ## kill services N=20 times under load, by SEED=1, and count the mail

@@ -332,7 +332,7 @@ _ROWS = (
         judged=Judged.VALUE,
         connections=1,
         mailboxes=1,
-        count=1000,
+        count=200,
         tls=True,
         unit="session",
     ),
