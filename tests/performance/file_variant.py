@@ -14,6 +14,7 @@ import asyncio
 import concurrent.futures
 import os
 import pathlib
+from collections.abc import Awaitable
 from typing import Any
 
 from appliance.cli.main import main
@@ -37,7 +38,7 @@ class _Files:
         (folder / "new").mkdir(exist_ok=True)
         self.pool = concurrent.futures.ThreadPoolExecutor(_THREADS)
 
-    def keep(self, name: str, octets: bytes) -> None:
+    def keep(self, name: str, octets: bytes) -> str:
         """Writes a file that survives a power cut, and shows it under its name only then."""
         draft = self.folder / "tmp" / name
         descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
@@ -52,12 +53,13 @@ class _Files:
             os.fsync(directory)
         finally:
             os.close(directory)
+        return name
 
 
 _files: dict[int, _Files] = {}
 
 
-async def _submit(
+def _submit(
     self: Queue,
     envelope: Envelope,
     content: ContentWriter,
@@ -65,7 +67,7 @@ async def _submit(
     *,
     message_id: str | None = None,
     reason: dict[str, Any] | None = None,
-) -> str:
+) -> Awaitable[str]:
     """Keeps the envelope and the message in one file; see `Queue.submit_async`."""
     del origin, reason
     files = _files.get(os.getpid())
@@ -74,8 +76,7 @@ async def _submit(
     name = message_id or self.new_id()
     lines = [str(envelope.reverse_path), *(str(each.address) for each in envelope.recipients), ""]
     octets = "\n".join(lines).encode() + (content.body() or b"")
-    await asyncio.get_running_loop().run_in_executor(files.pool, files.keep, name, octets)
-    return name
+    return asyncio.get_running_loop().run_in_executor(files.pool, files.keep, name, octets)
 
 
 if __name__ == "__main__":

@@ -115,6 +115,7 @@ LETTER = (
     b"The text of a message that waits.\r\n"
 )
 _DESTINATIONS = 1000
+_ENDINGS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 def submit(house: House, address: str = "somebody@elsewhere.test") -> str:
@@ -151,8 +152,10 @@ def put_queue(house: House, count: int, *, due_s: tuple[float, float]) -> None:
             "span": round((due_s[1] - due_s[0]) * 1e6),
             "destinations": _DESTINATIONS,
         }
-        # Ids keep their form and their order: the model's beginning, then the number.
-        identity = "substr(:model, 1, 9) || printf('%07d', n)"
+        # Ids keep their form and their order: the model's beginning, then the number. Each of the
+        # characters that an id may end in occurs as often: agents share the queue by it.
+        ending = f"substr('{_ENDINGS}', n % {len(_ENDINGS)} + 1, 1)"
+        identity = f"substr(:model, 1, 9) || printf('%06d', n / {len(_ENDINGS)}) || {ending}"
         domain = "'d' || (n % :destinations) || '.test'"
         changed = {
             "id": identity,
