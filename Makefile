@@ -12,6 +12,7 @@ N ?= 20
 SEED ?= 1
 SECONDS ?= 60
 ROW ?= all
+PAIRS ?= 5
 TARGET ?=
 BREAK ?=
 export PYTHON
@@ -75,7 +76,7 @@ test: setup ## lint, then every layer of tests, the quick ones first
 
 .PHONY: bench
 bench: setup ## measure against peers; ROW=list names the rows, ROW=name runs one
-	@$(BIN)/python tests/performance/bench.py --row "$(ROW)"
+	@$(BIN)/python tests/performance/bench.py --row "$(ROW)" --pairs "$(PAIRS)"
 
 .PHONY: bench-page
 bench-page: setup ## make docs/performance.md and its plots from bench/results and bench/notes
