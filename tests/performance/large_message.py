@@ -58,8 +58,8 @@ class _Peaks:
     def __init__(self, server: PosthouseRelay) -> None:
         self._services: dict[str, list[int]] = {}
         for path in (server.home / "run/metrics").iterdir():
-            name, _, pid = path.name.rpartition(".")
-            self._services.setdefault(name, []).append(int(pid))
+            words = path.name.split(".")
+            self._services.setdefault(words[0], []).append(int(words[-1]))
 
     def forget(self) -> None:
         """Sets every mark back to what the process has now (proc(5), clear_refs)."""

@@ -191,7 +191,8 @@ class Postfix(Server):
 class Dovecot(Server):
     """Dovecot 2.3 in its high-performance mode, on Maildir.
 
-    `pop3-login service_count=0` with a login process for each core, `pop3 service_count=1000`;
+    `pop3-login service_count=0` with a login process for each core, `pop3 service_count=1000`, and
+    `pop3_no_flag_updates`, which its page on POP3 recommends for performance;
     passwords in a passwd-file as SSHA512: one salted hash, about what a cached login costs
     elsewhere.
     """
@@ -296,6 +297,7 @@ userdb {{
   driver = passwd-file
   args = username_format=%u {self.home}/users
 }}
+pop3_no_flag_updates = yes
 service pop3-login {{
   service_count = 0
   process_min_avail = {cores}

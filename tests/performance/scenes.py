@@ -127,7 +127,8 @@ def _queue_doors(server: Posthouse, _size: int) -> Doors:
         "console: the queue, ms": _page(console, "/console/queue"),
         "console: overview, ms": _page(console, "/console/"),
         "posthouse queue list, ms": lambda: server.posthouse("queue", "list"),
-        "posthouse queue status, ms": lambda: server.posthouse("queue", "status"),
+        "posthouse queue count, ms": lambda: server.posthouse("queue", "count"),
+        "posthouse queue destinations, ms": lambda: server.posthouse("queue", "destinations"),
     }
 
 
@@ -221,27 +222,27 @@ SCENES = (
         sizes=(1000, 1_000_000),
         furnish=_fill_queue,
         doors=_queue_doors,
-        repeats=7,
+        repeats=5,
     ),
     Scene(
         name="large-postoffice",
         title="daily work with 10,000 mailboxes in a post office",
         what="mailboxes",
-        sizes=(10, 10_000),
+        sizes=(100, 10_000),
         furnish=_no_more,
         doors=_mailbox_doors,
         mailboxes=lambda size: size,
-        repeats=7,
+        repeats=5,
     ),
     Scene(
         name="large-server",
         title="daily work with 10,000 post offices",
         what="post offices",
-        sizes=(10, 10_000),
+        sizes=(100, 10_000),
         furnish=_make_stores,
         doors=_postoffice_doors,
         mailboxes=lambda size: size,
         postoffices=lambda size: size,
-        repeats=7,
+        repeats=5,
     ),
 )
