@@ -58,6 +58,8 @@ _SECTIONS = (
 _LATENCIES = ("latency-c50", "accept-500-postoffices")
 _SESSIONS = ("idle-smtp", "idle-smtp-tls", "idle-pop3", "idle-pop3-tls")
 _FLAT = ("queue-flat", "flat-pages")
+_MANY = 25
+"""So many lines of a plot are not told one by one beside it."""
 
 Record = Mapping[str, Any]
 """A result as `result.write` writes it."""
@@ -292,7 +294,7 @@ def _row(record: Record, peers: dict[str, tuple[str, list[str]]]) -> str:
         cells += [_limit(measure, "floor"), _limit(measure, "goal"), _verdict(measure)]
         lines.append("| " + " | ".join(cells) + " |")
     runs = len(record["measures"][0]["raw"]["ours"])
-    lines.append(f"\n{runs} pairs; order: {record['order']}.\n")
+    lines.append(f"\n{runs} {'pairs' if record.get('peer') else 'rounds'}; {record['order']}.\n")
     lines.append(_configuration(record, peers))
     return "\n".join(lines)
 
@@ -381,6 +383,8 @@ def _plots(results: Mapping[str, Record]) -> Iterator[tuple[str, tuple[str, str]
         if rows:
             alt = f"{title}. " + "; ".join(f"{row.label}: {row.remark}" for row in rows)
             drawn = plot.dots(title, alt, rows, series, caption=caption, line_at=line)
+            if len(rows) > _MANY:
+                alt = f"{title}: {len(rows)} values from the tables below, {caption}."
             yield name, (_alt(alt), drawn)
     if "idle-appliance" in results:
         yield "appliance", _appliance(results["idle-appliance"])
@@ -462,18 +466,20 @@ def _growth(results: Mapping[str, Record], names: Sequence[str]) -> Iterator[plo
         for measure in results.get(name, {"measures": ()})["measures"]:
             if "ratio" not in measure:
                 continue
-            label = measure["label"].rpartition(", ")[0]
+            label, _, unit = measure["label"].rpartition(", ")
+            if not label:  # a number without a unit
+                label, unit = unit, ""
             if name.startswith("large"):
                 label = f"{name.removeprefix('large-')}: {label}"
             spread = _triple(measure["ratio"])
             word = f", {_word(measure)}" if measure["verdict"] else ""
-            unit = measure["label"].rpartition(", ")[2]
+            value = f"{_number(measure['ours']['median'])} {unit}".strip()
             yield plot.Dot(
-                label=_short(label),
+                label=_short(label).strip(),
                 values=[spread],
                 floor=measure["floor"],
                 goal=measure["goal"],
-                remark=f"{_number(spread[1])}× ({_number(measure['ours']['median'])} {unit}){word}",
+                remark=f"{_number(spread[1])}× ({value}){word}",
                 is_missed=measure["verdict"] == Verdict.MISSED,
             )
 
@@ -481,7 +487,9 @@ def _growth(results: Mapping[str, Record], names: Sequence[str]) -> Iterator[plo
 def _short(label: str) -> str:
     for long, brief in (
         ("a message from SMTP to POP3", "SMTP to POP3"),
-        ("memory of all services afterwards", "memory"),
+        ("250 of a message to the next post office", "250, next tenant"),
+        ("of all services afterwards", ""),
+        ("of all services", ""),
         ("start-up until ready", "start-up"),
         ("webmail list page by", "list by"),
         ("POP3 login + ", "POP3 "),
