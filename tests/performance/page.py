@@ -25,7 +25,7 @@ __all__ = ["files", "main"]
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 _PLOTS = "docs/performance"
-_SECTIONS = (
+SECTIONS = (
     (
         "Receiving and delivering",
         (
@@ -163,10 +163,10 @@ def _page(root: pathlib.Path, results: Mapping[str, Record], alts: Mapping[str, 
 
 
 def _sections(results: Mapping[str, Record]) -> Iterator[tuple[str, list[str]]]:
-    for section, names in _SECTIONS:
+    for section, names in SECTIONS:
         if there := [name for name in names if name in results]:
             yield section, there
-    listed = {name for _, names in _SECTIONS for name in names}
+    listed = {name for _, names in SECTIONS for name in names}
     if others := [name for name in results if name not in listed]:
         yield "Others", others
 
