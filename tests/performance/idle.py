@@ -37,8 +37,8 @@ def hold(server: Server, row: Row) -> dict[str, float]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     if row.work is Work.IDLE_POP3:
         # A password's first check takes 19 MiB for a moment: that is no session's share.
-        for start in range(0, len(server.accounts), _AT_ONCE):
-            some = server.accounts[start : start + _AT_ONCE]
+        for first in range(0, len(server.accounts), _AT_ONCE):
+            some = server.accounts[first : first + _AT_ONCE]
             login_sessions(server.pop3, some, _LOGINS * len(some))
     open_ones: list[socket.socket] = []
     try:

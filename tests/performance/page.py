@@ -338,7 +338,7 @@ def _plots(results: Mapping[str, Record]) -> Iterator[tuple[str, tuple[str, str]
         (
             "ratios",
             "How many times better than the peer",
-            "times better, median and spread of the pairs; logarithmic",
+            "times better, median and spread of the pairs",
             list(_advantages(results)),
             [_OURS],
             1.0,
@@ -346,7 +346,7 @@ def _plots(results: Mapping[str, Record]) -> Iterator[tuple[str, tuple[str, str]
         (
             "latency",
             "Time of the final 250 at 50 connections",
-            "milliseconds, logarithmic",
+            "milliseconds",
             list(_latencies(results)),
             [plot.Series("peer", "peer", is_hollow=True), _OURS],
             None,
@@ -354,7 +354,7 @@ def _plots(results: Mapping[str, Record]) -> Iterator[tuple[str, tuple[str, str]
         (
             "sessions",
             "Memory of an idle session",
-            "KiB of process memory a session, logarithmic",
+            "KiB of process memory a session",
             list(_sessions_memory(results)),
             [plot.Series("peer", "peer", is_hollow=True), _OURS],
             None,
@@ -362,7 +362,7 @@ def _plots(results: Mapping[str, Record]) -> Iterator[tuple[str, tuple[str, str]
         (
             "flat",
             "How much slower when there is a thousand times as much",
-            "large : small; 1 is flat; logarithmic",
+            "large : small; 1 is flat",
             list(_growth(results, _FLAT)),
             [_OURS],
             1.0,
@@ -370,7 +370,7 @@ def _plots(results: Mapping[str, Record]) -> Iterator[tuple[str, tuple[str, str]
         (
             "large",
             "Daily work on large homes against small ones",
-            "large : small; 1 is flat; logarithmic",
+            "large : small; 1 is flat",
             list(
                 _growth(
                     results, ("large-mailbox", "large-queue", "large-postoffice", "large-server")
@@ -517,6 +517,7 @@ def _appliance(record: Record) -> tuple[str, str]:
             label=label,
             values=[parts[kind].get(service, 0.0) for service in services],
             remark=f"{measure['ours']['median']:.0f} MiB, {_word(measure)}",
+            is_missed=measure["verdict"] == Verdict.MISSED,
         )
         for (kind, label), measure in zip(kinds.items(), judged, strict=True)
     ]

@@ -22,7 +22,8 @@ _REMARKS = 190
 """Width of the values at the right."""
 _ROW = 28
 _TOP = 62
-_LEGEND = 24
+_FAR = 8
+"""Values that differ by this factor are shown on a logarithmic axis."""
 
 # Surface, words, faint words, lines; then what stands for something, each with a shape of its own.
 _STYLE = """
@@ -37,7 +38,7 @@ svg { --surface: #ffffff; --ink: #1f2328; --faint: #59636e; --line: #d8dee4;
 text { font: 13px system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif;
   fill: var(--ink); font-variant-numeric: tabular-nums; }
 .title { font-size: 16px; font-weight: 600; } .faint { fill: var(--faint); font-size: 12px; }
-.right { text-anchor: end; } .middle { text-anchor: middle; }
+.missed { fill: var(--missed); } .right { text-anchor: end; } .middle { text-anchor: middle; }
 .line { stroke: var(--line); } .axis { stroke: var(--faint); }
 """
 
@@ -74,11 +75,12 @@ class Dot:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """A line of a plot of stacked bars: its label, and a value for each series."""
+    """A line of a plot of stacked bars: a value for each series; the rest as in `Dot`."""
 
     label: str
     values: Sequence[float]
     remark: str = ""
+    is_missed: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -119,14 +121,17 @@ def _step(span: float) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
 
 
-def _scale(values: Sequence[float], *, is_log: bool, least: float | None = None) -> _Scale:
-    if not is_log:
-        most = max(values)
-        step = _step(most)
-        return _Scale(0.0, math.ceil(most / step) * step, is_log=False)
+def _linear(values: Sequence[float]) -> _Scale:
+    step = _step(max(values))
+    return _Scale(0.0, math.ceil(max(values) / step) * step, is_log=False)
+
+
+def _scale(values: Sequence[float]) -> _Scale:
+    """Returns a scale that begins at 0, or a logarithmic one where values lie far apart."""
     low, high = min(values), max(values)
-    low, high = min(low, least or low) / 1.15, high * 1.15
-    return _Scale(low, high, is_log=True)
+    if high < _FAR * low:
+        return _linear(values)
+    return _Scale(low / 1.15, high * 1.15, is_log=True)
 
 
 def _number(value: float) -> str:
@@ -152,13 +157,18 @@ def _circle(x: float, y: float, series: Series) -> str:
 
 def _floor_mark(x: float, y: float) -> str:
     """A bar with a foot: the least."""
-    look = 'stroke="var(--floor)" stroke-width="2.5" fill="none"'
-    return f'<path d="M{x:g} {y - 9:g}v18m-4 0h8" {look}/>'
+    return _mark(f"M{x:g} {y - 9:g}v18m-4 0h8", 'stroke="var(--floor)" stroke-width="2.5"')
 
 
 def _goal_mark(x: float, y: float) -> str:
     """A diamond: what is aimed at."""
-    return f'<path d="M{x:g} {y - 7:g}l5 7-5 7-5-7z" fill="var(--goal)"/>'
+    return _mark(f"M{x:g} {y - 7:g}l5 7-5 7-5-7z", 'fill="var(--goal)"')
+
+
+def _mark(path: str, look: str) -> str:
+    """Draws a mark with a rim of the surface, so that it can be seen on a bar too."""
+    rim = f'<path d="{path}" stroke="var(--surface)" stroke-width="7" stroke-linejoin="round"/>'
+    return f'<g fill="none">{rim}<path d="{path}" {look}/></g>'
 
 
 def _document(title: str, description: str, height: float, body: Iterable[str]) -> str:
@@ -196,7 +206,6 @@ def dots(
     series: Sequence[Series],
     *,
     caption: str,
-    is_log: bool = True,
     line_at: float | None = None,
 ) -> str:
     """Draws a line for each row, a dot for each series, with a stroke from least to greatest.
@@ -207,17 +216,16 @@ def dots(
         rows: from top to bottom.
         series: what the dots are of.
         caption: of the axis.
-        is_log: whether the axis is logarithmic.
         line_at: a value that is drawn as a line through all rows.
     """
     every = [value for row in rows for spread in row.values if spread for value in spread]
     every += [mark for row in rows for mark in (row.floor, row.goal) if mark is not None]
-    scale = _scale(every, is_log=is_log, least=line_at)
+    scale = _scale([*every, *(() if line_at is None else (line_at,))])
     bottom = _TOP + _ROW * len(rows)
     body = [_text(16, 27, title, "title")]
     has_marks = any(row.floor is not None for row in rows)
     body += _legend(series, has_marks=has_marks)
-    body += _axis(scale, _TOP, bottom, caption)
+    body += _axis(scale, _TOP, bottom, f"{caption}; logarithmic" if scale.is_log else caption)
     if line_at is not None:
         x = scale.x(line_at)
         body.append(_line(x, _TOP, x, bottom, 'class="axis" stroke-width="1.5"'))
@@ -235,9 +243,7 @@ def dots(
             look = f'stroke="var(--{each.style})" stroke-width="3" stroke-linecap="round"'
             body.append(_line(low, y, high, y, look))
             body.append(_circle(middle, y, each))
-        look = ' fill="var(--missed)" style="fill: var(--missed)"' if row.is_missed else ""
-        remark = html.escape(row.remark)
-        body.append(f'<text x="{_WIDTH - _REMARKS + 14}" y="{y + 4.5:g}"{look}>{remark}</text>')
+        body.append(_remark(y, row.remark, is_missed=row.is_missed))
     return _document(title, description, bottom + 50, body)
 
 
@@ -246,11 +252,20 @@ def _legend(series: Sequence[Series], *, has_marks: bool) -> list[str]:
     for each in series:
         drawn += [_circle(x, y, each), _text(x + 11, y + 4, each.label, "faint")]
         x += 34 + 6.6 * len(each.label)
-    if has_marks:
-        drawn += [_floor_mark(x, y), _text(x + 11, y + 4, "floor", "faint")]
-        x += 62
-        drawn += [_goal_mark(x, y), _text(x + 11, y + 4, "goal", "faint")]
-    return drawn
+    return drawn + (_marks_legend(x, y) if has_marks else [])
+
+
+def _remark(y: float, words: str, *, is_missed: bool) -> str:
+    return _text(_WIDTH - _REMARKS + 14, y + 4.5, words, "missed" if is_missed else "")
+
+
+def _marks_legend(x: float, y: float) -> list[str]:
+    return [
+        _floor_mark(x, y),
+        _text(x + 11, y + 4, "floor", "faint"),
+        _goal_mark(x + 62, y),
+        _text(x + 73, y + 4, "goal", "faint"),
+    ]
 
 
 def stacked(
@@ -275,7 +290,7 @@ def stacked(
         goal: another.
     """
     marks = [mark for mark in (floor, goal) if mark is not None]
-    scale = _scale([*(sum(row.values) for row in rows), *marks], is_log=False)
+    scale = _linear([*(sum(row.values) for row in rows), *marks])
     high = 2 * _ROW
     bottom = _TOP + high * len(rows)
     body = [_text(16, 27, title, "title")]
@@ -286,6 +301,8 @@ def stacked(
         )
         body.append(_text(x + 11, 51, each.label, "faint"))
         x += 30 + 6.6 * len(each.label)
+    if marks:
+        body += _marks_legend(x, 47)
     body += _axis(scale, _TOP, bottom, caption)
     for number, row in enumerate(rows):
         y = _TOP + high * number + high / 2
@@ -304,5 +321,5 @@ def stacked(
             body.append(_floor_mark(scale.x(floor), y))
         if goal is not None:
             body.append(_goal_mark(scale.x(goal), y))
-        body.append(_text(_WIDTH - _REMARKS + 14, y + 4.5, row.remark))
+        body.append(_remark(y, row.remark, is_missed=row.is_missed))
     return _document(title, description, bottom + 50, body)
