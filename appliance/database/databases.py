@@ -16,8 +16,9 @@ from appliance.database.database import Database
 from appliance.database.errors import DatabaseError
 from appliance.database.postgresql import PostgresEngine
 from appliance.database.schema import Schema, ensure
-from appliance.database.sqlite import SqliteEngine, refuse_network_home
+from appliance.database.sqlite import CACHE_KB, SqliteEngine, refuse_network_home
 from appliance.database.writer import Engine
+from appliance.runtime.descriptors import descriptors
 
 PATHS = {
     "directory": "config/directory.db",
@@ -26,7 +27,12 @@ PATHS = {
     "journey": "queues/journey.db",
     "state": "run/state.db",
 }
-_MAX_OPEN_STORES = 64
+_MAX_OPEN_STORES = 1024
+_LEAST_OPEN_STORES = 32
+_DESCRIPTORS_EACH = 8  # of an open store: database, log and index of its connections, its lock
+_ROOMY_STORES = 64  # may keep CACHE_KB a connection in memory; those opened while there are more:
+_SMALL_CACHE_KB = 256  # enough for the pages of one delivery
+_OTHER_DESCRIPTORS = 512  # sockets, logs, the server's own databases
 
 
 class Databases:
@@ -67,18 +73,21 @@ class Databases:
             if database is not None:
                 self._stores.move_to_end(postoffice_id)
                 return database
-            path = self.home / "postoffices" / str(postoffice_id) / "mail.db"
             if self.url and self._stores:  # PostgreSQL keeps all tenants in one database
-                database = next(iter(self._stores.values()))
-            else:
-                database = self._make("store", path)
-            if not self._made or not (self.url or postoffice_id in self._made):
-                _ensure(database, self.schemas["store"])
+                database = self._stores[postoffice_id] = next(iter(self._stores.values()))
+                return database
+        path = self.home / "postoffices" / str(postoffice_id) / "mail.db"
+        opened = self._make("store", path)  # others go on meanwhile
+        if self.url or postoffice_id not in self._made:
+            _ensure(opened, self.schemas["store"])
+        with self._lock:
             self._made.add(postoffice_id)
-            self._stores[postoffice_id] = database
-            closing = self._stores.popitem(last=False)[1] if self._is_full() else None
-        if closing is not None:
-            closing.release()
+            database = self._stores.setdefault(postoffice_id, opened)
+            closing = [] if database is opened else [opened]
+            if not self.url and len(self._stores) > _how_many_stores(descriptors()):
+                closing.append(self._stores.popitem(last=False)[1])
+        for each in closing:
+            each.release()
         return database
 
     def drop_store(self, postoffice_id: int) -> None:
@@ -112,17 +121,21 @@ class Databases:
         for database in databases:
             database.release()
 
-    def _is_full(self) -> bool:
-        return not self.url and len(self._stores) > _MAX_OPEN_STORES
-
     def _make(self, role: str, path: Path) -> Database:
         engine: Engine
         if self.url:
             engine = PostgresEngine(self.url)
         else:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            engine = SqliteEngine(path)
+            is_one_of_many = role == "store" and len(self._stores) >= _ROOMY_STORES
+            engine = SqliteEngine(path, cache_kb=_SMALL_CACHE_KB if is_one_of_many else CACHE_KB)
         return Database(engine, name=role)
+
+
+def _how_many_stores(limit: int) -> int:
+    """Return how many stores may be open where so many descriptors may."""
+    fitting = (limit - _OTHER_DESCRIPTORS) // _DESCRIPTORS_EACH
+    return min(_MAX_OPEN_STORES, max(fitting, _LEAST_OPEN_STORES))
 
 
 def _ensure(database: Database, schema: Schema) -> None:

@@ -20,6 +20,7 @@ from appliance.database.errors import StoreBusy, UnsafeHome
 from appliance.database.statement import SQLITE
 
 _NETWORK_TYPES = ("nfs", "cifs", "smb", "ceph", "fuse.sshfs", "glusterfs", "9p", "afs", "lustre")
+CACHE_KB = 4096  # of pages in memory, a connection
 _BUSY_TIMEOUT_S = 10.0
 _BUSY_PAUSE_S = 0.005
 
@@ -39,9 +40,15 @@ class SqliteEngine:
     errors: tuple[type[Exception], ...] = (sqlite3.Error,)
     conflicts: tuple[type[Exception], ...] = (sqlite3.IntegrityError,)
 
-    def __init__(self, path: Path) -> None:
-        """Name the file; it is created when it is first written."""
+    def __init__(self, path: Path, *, cache_kb: int = CACHE_KB) -> None:
+        """Name the file; it is created when it is first written.
+
+        Args:
+            path: the file.
+            cache_kb: how many KiB of its pages a connection may keep in memory.
+        """
         self.path = path
+        self._cache_kb = cache_kb
         self._lock_path = path.with_name(path.name + ".lock")
         self._lock_fd = -1
         self._lock_pid = 0
@@ -70,7 +77,7 @@ class SqliteEngine:
                 run("PRAGMA foreign_keys=ON")
             else:
                 run("PRAGMA query_only=ON")
-            run("PRAGMA cache_size=-4096")
+            run(f"PRAGMA cache_size=-{self._cache_kb}")
         except sqlite3.Error as error:
             raise StoreBusy(f"{self.path} can't be opened: {error}") from error
         return raw

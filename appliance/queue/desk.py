@@ -37,11 +37,13 @@ _RECIPIENTS = Statement(
 _EVENT = Statement(
     select(_e.id, _e.accepted_at, _e.reverse_path, _e.event).where(_e.id == param("entry"))
 )
-_COUNTS = Statement(
-    select(_r.connector, _r.state, func.count().label("count"), func.min(_r.due_at).label("next"))
-    .group_by(_r.connector, _r.state)
-    .order_by(_r.connector, _r.state)
-)
+_counted = select(
+    _r.connector, _r.state, func.count().label("count"), func.min(_r.due_at).label("next")
+).group_by(_r.connector, _r.state)
+_COUNTS = [  # those that wait by their index, without the rows; there are few of the others
+    Statement(_counted.where(where))
+    for where in (tables.IS_ACTIVE, tables.IS_HELD, _r.state.in_((State.DONE, State.FAILED)))
+]
 _DEFERRED_OF = Statement(  # in the index's own order, so that nothing is sorted
     select(
         _r.connector,
@@ -215,8 +217,9 @@ class Desk:
 
     def counts(self) -> list[QueueCount]:
         """Return how many recipients are where."""
-        with self._database.reader() as connection:
-            return [QueueCount(*row) for row in connection.rows(_COUNTS)]
+        with self._database.reader(snapshot=True) as connection:
+            found = [QueueCount(*row) for each in _COUNTS for row in connection.tuples(each)]
+        return sorted(found, key=lambda each: (each.connector, each.state))
 
     def waiting(self) -> dict[tuple[str, State], int]:
         """Return how many recipients are pending, deferred and held, by connector and state."""
@@ -355,9 +358,11 @@ def _chosen(*, state: str, domain: str, most: int, after: str) -> Select[Any]:
     some = select(_r.entry_id).distinct().where(_r.entry_id > after)
     if state == State.HELD:
         some = some.where(tables.IS_HELD)
+        if domain:  # of what is on hold, by its index: what waits there may be a million
+            some = some.where(func.coalesce(_r.destination, "") == domain)
     elif state:
         some = some.where(_r.state == state)
-    if domain:
+    if domain and state != State.HELD:
         some = some.where(_r.destination == domain, tables.HAS_DESTINATION)
     return query.where(_e.id.in_(some.order_by(_r.entry_id).limit(most)))
 

@@ -48,22 +48,27 @@ _LEASE_US = 300 * MICROSECONDS
 _e, _r, _c = tables.entries.c, tables.recipients.c, tables.contents.c
 
 _BODIES = Chosen(_c.id, lambda chosen: select(_c.id, _c.size, _c.body, _c.file).where(chosen))
-_CLAIM_COLUMNS = (
-    _r.entry_id, _r.number, _r.address, _r.options.label("recipient_options"), _r.destination,
-    _r.attempts, _r.due_at, _e.recipients, _e.accepted_at, _e.reverse_path, _e.options, _e.login,
-    _e.client, _e.content_id, _e.size, _e.summary, _e.event, _c.file,
-)  # fmt: skip
-_JOINED = tables.recipients.join(tables.entries, _e.id == _r.entry_id).outerjoin(
-    tables.contents,
-    (_c.id == _e.content_id) & (_e.size > INLINE_MAX),  # others have no file
-)
 _CLAIM = (
-    select(*_CLAIM_COLUMNS)
-    .select_from(_JOINED)
+    select(_r.entry_id, _r.number, _r.address, _r.options, _r.destination, _r.attempts, _r.due_at)
     .where(_r.connector == param("wanted"), tables.IS_ACTIVE, _r.due_at <= param("now"))
     .order_by(_r.due_at)
     .limit(param("most"))
 )
+_ENTRIES = Chosen(
+    _e.id,
+    lambda chosen: (
+        select(
+            _e.id, _e.recipients, _e.accepted_at, _e.reverse_path, _e.options, _e.login, _e.client,
+            _e.content_id, _e.size, _e.summary, _e.event, _c.file,
+        )
+        .select_from(
+            tables.entries.outerjoin(
+                tables.contents, (_c.id == _e.content_id) & (_e.size > INLINE_MAX)
+            )  # what is smaller has no file
+        )
+        .where(chosen)
+    ),
+)  # fmt: skip
 _LEASE = (  # PostgreSQL: several workers, each row to one of them
     _CLAIM.where(_r.lease_until <= param("now")).with_for_update(
         of=tables.recipients, skip_locked=True
@@ -258,8 +263,34 @@ class Queue:
             with self.database.reader() as connection:
                 rows = connection.tuples(claim, {**wanted, "most": most + len(but)})
         if but:
-            rows = [row for row in rows if row[:2] not in but]
-        return _claimed(rows[:most])
+            rows = [row for row in rows if row[:2] not in but][:most]
+        return self._claimed(rows) if rows else []
+
+    def _claimed(self, rows: Sequence[tuple[Any, ...]]) -> list[Claimed]:
+        """Read what was claimed: of each entry once, however many recipients it has."""
+        entries: dict[str, tuple[Any, ...]] = {}
+        with self.database.reader() as connection:
+            for entry_id, *known in _ENTRIES.tuples(connection, {row[0] for row in rows}):
+                of, accepted_at, reverse_path, options, login, client, *content = known
+                content_id, size, summary, event, file = content
+                entries[entry_id] = (
+                    *(of, accepted_at, to_envelope(reverse_path, options), login, client),
+                    *(content_id, file, size, Summary.from_json(summary), summary),
+                    Accepted(entry_id, accepted_at, reverse_path, event),
+                )
+        found: list[Claimed] = []
+        for entry_id, number, address, options, destination, attempts, due_at in rows:
+            entry = entries.get(entry_id)
+            if entry is None:  # an operator has removed it meanwhile
+                continue
+            recipient = to_recipient(address, options)
+            of, *rest = entry
+            found.append(
+                Claimed._make(
+                    (entry_id, number, of, recipient, destination, attempts, *rest, due_at)
+                )
+            )
+        return found
 
     def still_due(self, entry_id: str, connector: Connector) -> set[int]:
         """Return which of an entry's recipients wait at a connector: not held, finished or gone."""
@@ -412,28 +443,6 @@ def _lease(transaction: Transaction, lease: Sql, wanted: dict[str, Any]) -> list
             _SET_LEASE, [{"entry": row[0], "recipient": row[1], "until": until} for row in rows]
         )
     return rows
-
-
-def _claimed(rows: Iterable[tuple[Any, ...]]) -> list[Claimed]:
-    """Read what was claimed; what is said of an entry is read once for its recipients."""
-    found: list[Claimed] = []
-    last = ""
-    for (
-        entry_id, number, address, wishes, destination, attempts, due_at, of, accepted_at,
-        reverse_path, options, login, client, content_id, size, summary_json, event, file,
-    ) in rows:  # fmt: skip
-        if entry_id != last:
-            last = entry_id
-            envelope = to_envelope(reverse_path, options)
-            summary = Summary.from_json(summary_json)
-            accepted = Accepted(entry_id, accepted_at, reverse_path, event)
-        recipient = to_recipient(address, wishes)
-        claimed = Claimed(
-            entry_id, number, of, recipient, destination, attempts, accepted_at, envelope, login,
-            client, content_id, file, size, summary, summary_json, accepted, due_at,
-        )  # fmt: skip
-        found.append(claimed)
-    return found
 
 
 def _there(claimed: Claimed, contents: Mapping[str, Content]) -> Content:

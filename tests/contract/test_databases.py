@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.database.databases import Databases
+from appliance.database.databases import Databases, _how_many_stores
 from appliance.database.errors import SchemaMismatch, UnsafeHome
 from appliance.operations.house import SCHEMAS, House
 
@@ -93,6 +93,27 @@ def test_only_so_many_tenants_files_are_open(
     assert house.databases.store(1) is first
     if database_url:  # one database for all
         assert house.databases.store(2) is first
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "stores"), [(256, 32), (1024, 64), (4096, 448), (16_384, 1024)]
+)
+def test_open_tenants_files_fit_into_the_descriptors_there_are(
+    descriptors: int, stores: int
+) -> None:
+    assert _how_many_stores(descriptors) == stores
+
+
+def test_many_open_tenants_files_keep_less_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.database.databases._ROOMY_STORES", 1)
+    databases = Databases(tmp_path, "", SCHEMAS)
+    for postoffice_id, expected in ((1, -4096), (2, -256)):
+        raw = databases.store(postoffice_id).engine.connect(writes=True)
+        assert raw.execute("PRAGMA cache_size").fetchone() == (expected,)
+        raw.close()
+    databases.release()
 
 
 def test_dropped_tenant_leaves_no_folder(house: House) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from sqlalchemy import delete, select
 
 from appliance.agents.mta.agent import MtaAgent
 from appliance.connectors.postoffice.deliver import deliver
-from appliance.database.content import INLINE_MAX
+from appliance.database.content import INLINE_MAX, Content
 from appliance.database.errors import StoreBusy
 from appliance.journey.event import Kind
 from appliance.mail.address import Address
@@ -21,7 +22,7 @@ from appliance.operations.postoffices import EnablePostOffice
 from appliance.operations.queue import BounceMessage, HoldMessage, ReleaseMessage
 from appliance.queue import badmail, tables
 from appliance.queue.desk import Desk, QueuedRecipient
-from appliance.queue.entry import Connector, Origin, Rescheduled
+from appliance.queue.entry import Claimed, Connector, Origin, Rescheduled
 from appliance.runtime.logs import Logs
 from appliance.settings import retry
 from appliance.store.message import Delivery
@@ -170,6 +171,46 @@ def test_other_post_offices_get_their_mail_while_one_is_busy(
     assert recipients(house, entry_id) == ()
     assert len(inbox(house, "alice@alpha")) == 1
     assert len(inbox(house, "bob@beta")) == 1
+
+
+def test_post_offices_of_a_batch_are_written_side_by_side(
+    town: Town, agent: MtaAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits for the disk; two wait together."""
+    house = town.house
+    both = threading.Barrier(2, timeout=20)
+    real = house.store.deliver
+
+    def meet(postoffice_id: int, deliveries: Sequence[Delivery]) -> list[bool]:
+        both.wait()
+        return real(postoffice_id, deliveries)
+
+    monkeypatch.setattr(house.store, "deliver", meet)
+    submit(house, ALICE, BOB)
+    work(agent)
+    assert [len(inbox(house, login)) for login in ("alice@alpha", "bob@beta")] == [1, 1]
+
+
+def test_contents_of_a_batch_are_read_piece_by_piece(
+    town: Town, agent: MtaAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = town.house
+    monkeypatch.setattr("appliance.connectors.postoffice.deliver._MAX_OCTETS", 2 * len(MESSAGE))
+    real, read = house.queue.contents, []
+
+    def contents(claimed: Iterable[Claimed]) -> dict[str, Content]:
+        found = real(claimed)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(house.queue, "contents", contents)
+    for _ in range(5):
+        submit(house, ALICE)
+    submit(house, BOB)
+    submit(house, ALICE, BOB)
+    work(agent)
+    assert max(read) <= 2
+    assert [len(inbox(house, login)) for login in ("alice@alpha", "bob@beta")] == [6, 2]
 
 
 def test_mail_for_a_busy_post_office_is_returned_when_its_lifetime_is_over(

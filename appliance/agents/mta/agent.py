@@ -10,6 +10,7 @@ Failure: a post office that can't be written, or a content that can't be read, d
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import time
@@ -43,6 +44,7 @@ _MARK_AFTER = 100
 _MARK_WITHIN_S = 0.1
 _POLL_S = 1.0
 _GATHER_S = 0.01
+_COLLECT_AFTER = 20_000  # objects
 
 
 class _Told(NamedTuple):
@@ -307,6 +309,8 @@ def run(
     signal.signal(signal.SIGTERM, stop)
     manager.answer_reload()
     agent = MtaAgent(house, logs, part)
+    gc.freeze()  # what is there now stays; what a batch makes holds no rings
+    gc.set_threshold(_COLLECT_AFTER, 10, 10)
     ready()
     refreshed = time.monotonic()
     while not stopping:
