@@ -37,18 +37,22 @@ _RECIPIENTS = Statement(
 _EVENT = Statement(
     select(_e.id, _e.accepted_at, _e.reverse_path, _e.event).where(_e.id == param("entry"))
 )
-_counted = select(
-    _r.connector, _r.state, func.count().label("count"), func.min(_r.due_at).label("next")
-).group_by(_r.connector, _r.state)
-_COUNTS = [  # those that wait by their index, without the rows; there are few of the others
-    Statement(_counted.where(where))
-    for where in (tables.IS_ACTIVE, tables.IS_HELD, _r.state.in_((State.DONE, State.FAILED)))
+_OTHERS = [  # by an index each, or few
+    Statement(
+        select(_r.connector, _r.state, func.count(), func.min(_r.due_at))
+        .where(where)
+        .group_by(_r.connector, _r.state)
+    )
+    for where in (tables.IS_HELD, _r.state.in_((State.DONE, State.FAILED)))
 ]
+_is_deferred = _r.state == State.DEFERRED
 _DEFERRED_OF = Statement(  # in the index's own order, so that nothing is sorted
     select(
         _r.connector,
         func.count().label("count"),
-        func.sum(case((_r.state == State.DEFERRED, 1), else_=0)).label("deferred"),
+        func.sum(case((_is_deferred, 1), else_=0)).label("deferred"),
+        func.min(case((_is_deferred, _r.due_at))).label("next_deferred"),
+        func.min(case((~_is_deferred, _r.due_at))).label("next_pending"),
     )
     .where(tables.IS_ACTIVE)
     .group_by(_r.connector)
@@ -218,7 +222,15 @@ class Desk:
     def counts(self) -> list[QueueCount]:
         """Return how many recipients are where."""
         with self._database.reader(snapshot=True) as connection:
-            found = [QueueCount(*row) for each in _COUNTS for row in connection.tuples(each)]
+            found = [QueueCount(*row) for each in _OTHERS for row in connection.tuples(each)]
+            for row in connection.rows(_DEFERRED_OF):
+                deferred = int(row.deferred)
+                for state, count, due_at in (
+                    (State.DEFERRED, deferred, row.next_deferred),
+                    (State.PENDING, row.count - deferred, row.next_pending),
+                ):
+                    if count:
+                        found.append(QueueCount(row.connector, state, count, due_at))
         return sorted(found, key=lambda each: (each.connector, each.state))
 
     def waiting(self) -> dict[tuple[str, State], int]:
