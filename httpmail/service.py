@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from appliance.operations.house import House
+from appliance.runtime.logs import Logs
 from appliance.settings import httpmail
 from appliance.upkeep.wsgi import WsgiService
-from httpmail.app import SERVICE as NAME
-from httpmail.app import create_app
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+
+def _load() -> Callable[[House, Logs], WSGIApplication]:
+    from httpmail.app import create_app
+
+    return create_app
+
 
 SERVICE = WsgiService(
-    name=NAME,
+    name="httpmail",
     log="HTTPMAIL",
     well_known_port=8080,
     listen=httpmail.listen,
     port=httpmail.port,
     workers=None,
     threads=httpmail.threads,
-    application=create_app,
+    load=_load,
 )

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from appliance.operations.house import House
+from appliance.runtime.logs import Logs
 from appliance.settings import web
 from appliance.upkeep.wsgi import WsgiService
-from webadmin.app import create_app
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+
+def _load() -> Callable[[House, Logs], WSGIApplication]:
+    from webadmin.app import create_app
+
+    return create_app
+
 
 SERVICE = WsgiService(
     name="web",
@@ -14,5 +28,5 @@ SERVICE = WsgiService(
     port=web.port,
     workers=web.workers,
     threads=web.threads,
-    application=create_app,
+    load=_load,
 )

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from appliance.database.database import Database
 from appliance.database.errors import DatabaseError
-from appliance.database.postgresql import PostgresEngine
 from appliance.database.schema import Schema, ensure
 from appliance.database.sqlite import CACHE_KB, SqliteEngine, refuse_network_home
 from appliance.database.writer import Engine
@@ -124,6 +123,8 @@ class Databases:
     def _make(self, role: str, path: Path) -> Database:
         engine: Engine
         if self.url:
+            from appliance.database.postgresql import PostgresEngine  # the driver is large
+
             engine = PostgresEngine(self.url)
         else:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -14,8 +14,6 @@ import logging
 import threading
 from collections.abc import Callable
 
-import psycopg
-
 from appliance.database.statement import POSTGRESQL
 from appliance.database.writer import Transaction
 
@@ -39,6 +37,8 @@ def listen(url: str, service: str, wake: Callable[[], None]) -> None:
 
 
 def _listen(url: str, channel: str, wake: Callable[[], None]) -> None:
+    import psycopg  # large, and not needed on SQLite
+
     pause = threading.Event()
     while True:
         try:

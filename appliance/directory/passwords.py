@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -37,8 +38,10 @@ def fingerprint(stored: str) -> str:
     return hashlib.sha256(stored.encode()).hexdigest()[:16]
 
 
-# Verified against when a login does not exist, so that both cases take equally long.
-_NOBODY = hash_password(os.urandom(16).hex())
+@cache
+def _nobody() -> str:
+    """Return what is verified against when a login does not exist: both take equally long."""
+    return hash_password(os.urandom(16).hex())
 
 
 class Passwords:
@@ -65,8 +68,9 @@ class Passwords:
 
     def verify(self, login: str, password: str, stored: str | None) -> bool:
         """Check a password against a hash; None for a login that does not exist."""
+        nobody = _nobody()  # also where it is not needed: the first time takes twice as long
         try:
-            _HASHER.verify(stored or _NOBODY, _octets(password))
+            _HASHER.verify(stored or nobody, _octets(password))
         except (VerificationError, InvalidHashError):
             return False
         if stored is None:

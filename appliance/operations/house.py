@@ -11,6 +11,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from appliance.database.databases import Databases
 from appliance.directory import sessions as session_tables
@@ -25,13 +26,15 @@ from appliance.directory.throttle import Throttle
 from appliance.queue import journey as journey_tables
 from appliance.queue import tables as queue_tables
 from appliance.queue.journey import Journey
-from appliance.queue.queue import Queue
 from appliance.runtime.clock import Clock, SystemClock
 from appliance.runtime.doorbell import Ringer
 from appliance.settings import smtp
 from appliance.settings.snapshot import Snapshot
 from appliance.store import tables as store_tables
-from appliance.store.store import Store
+
+if TYPE_CHECKING:
+    from appliance.queue.queue import Queue
+    from appliance.store.store import Store
 
 SCHEMAS = {
     schema.role: schema
@@ -178,6 +181,8 @@ class House:
     @cached_property
     def queue(self) -> Queue:
         """The queue."""
+        from appliance.queue.queue import Queue
+
         return Queue(
             self.databases.get("queue"),
             self.home,
@@ -189,6 +194,8 @@ class House:
     @cached_property
     def store(self) -> Store:
         """Everybody's mail."""
+        from appliance.store.store import Store
+
         return Store(self.databases, clock=self.clock)
 
     @property

@@ -13,10 +13,11 @@ from pathlib import Path
 from appliance.net.listeners import Listener, has_ipv6, listen
 from appliance.operations.house import Config, HomeError
 from appliance.runtime.locks import ProcessLock
+from appliance.runtime.process import bound_heap
 from appliance.runtime.supervisor import Supervisor
 from appliance.settings import pop, smtp
 from appliance.settings.snapshot import Snapshot
-from appliance.upkeep.services import Body, Seat, bodies, seats
+from appliance.upkeep.services import Body, Seat, bodies, preload, seats
 from appliance.upkeep.wsgi import wsgi_services
 
 _WELL_KNOWN = {"smtp": 25, "submission": 587, "submissions": 465, "pop3": 110, "pop3s": 995}
@@ -105,6 +106,7 @@ def serve(
         ListenError: a port can't be listened on.
         StartFailed: a service did not become ready.
     """
+    bound_heap()
     listeners = [
         listener
         for name, port in numbers.items()
@@ -115,6 +117,8 @@ def serve(
         for service, body in bodies().items()
         for seat in seats(service, settings)
     ]
+    for service in bodies():
+        preload(service)
     Supervisor(services).run(announce)
 
 

@@ -12,12 +12,8 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 
-from appliance.agents.housekeeping import agent as housekeeping
-from appliance.agents.mta import agent as mta
-from appliance.connectors.smtp_in.service import SmtpService
-from appliance.connectors.smtp_out import agent as sender
-from appliance.database.listen import listen as listen_for
 from appliance.net.door import Door, Places
 from appliance.net.listeners import Listener
 from appliance.operations.house import Config, House
@@ -27,7 +23,6 @@ from appliance.runtime.doorbell import Doorbell
 from appliance.runtime.locks import ProcessLock
 from appliance.runtime.logs import Logs, NoteHandler
 from appliance.runtime.process import run_until_stopped
-from appliance.services.pop3.service import Pop3Service
 from appliance.settings import pop, smtp
 from appliance.settings.snapshot import Snapshot
 from appliance.upkeep import wsgi
@@ -71,6 +66,24 @@ def seats(service: str, settings: Snapshot) -> list[Seat]:
     return [Seat(service, number, many, places) for number in range(many)]
 
 
+_ROOMS = {
+    "smtp": "appliance.connectors.smtp_in.service",
+    "mta": "appliance.agents.mta.agent",
+    "sender": "appliance.connectors.smtp_out.agent",
+    "pop3": "appliance.services.pop3.service",
+    "housekeeping": "appliance.agents.housekeeping.agent",
+}
+
+
+def preload(service: str) -> None:
+    """Import what a service needs before its processes are forked, so that they share it."""
+    if service in _ROOMS:
+        import_module(_ROOMS[service])
+    for each in wsgi_services():
+        if each.name == service:
+            each.load()
+
+
 def bodies() -> dict[str, Body]:
     """Return what each service runs until SIGTERM, by its name.
 
@@ -99,6 +112,8 @@ def _open(config: Config, log: str, service: str) -> tuple[House, Logs]:
 
 
 def _smtp(config: Config, own: Sequence[Listener], seat: Seat, ready: Callable[[], None]) -> None:
+    from appliance.connectors.smtp_in.service import SmtpService
+
     house, logs = _open(config, "SMTP", "smtp")
     door = Door(seat.places, seat.number)
     run_until_stopped(lambda stop: SmtpService(house, logs, own, door).run(stop, ready))
@@ -106,6 +121,8 @@ def _smtp(config: Config, own: Sequence[Listener], seat: Seat, ready: Callable[[
 
 
 def _pop3(config: Config, own: Sequence[Listener], seat: Seat, ready: Callable[[], None]) -> None:
+    from appliance.services.pop3.service import Pop3Service
+
     house, logs = _open(config, "POP", "pop3")
     door = Door(seat.places, seat.number)
     run_until_stopped(lambda stop: Pop3Service(house, logs, own, door).run(stop, ready))
@@ -130,6 +147,8 @@ def _bell(house: House, logs: Logs, service: str) -> Doorbell:
     """
     bell = Doorbell(house.home / "run" / "doorbell", service)
     if house.config.database_url:
+        from appliance.database.listen import listen as listen_for
+
         listen_for(house.config.database_url, service, bell.wake)
     else:
         lock = ProcessLock(house.home / "run" / "locks" / service)
@@ -145,6 +164,8 @@ def _bell(house: House, logs: Logs, service: str) -> Doorbell:
 def _sender(
     config: Config, _own: Sequence[Listener], _seat: Seat, ready: Callable[[], None]
 ) -> None:
+    from appliance.connectors.smtp_out import agent as sender
+
     house, logs = _open(config, "SMTP", "sender")
     bell = _bell(house, logs, "sender")
     run_until_stopped(lambda stop: sender.run(house, logs, bell, stop, ready))
@@ -153,6 +174,8 @@ def _sender(
 
 
 def _mta(config: Config, _own: Sequence[Listener], _seat: Seat, ready: Callable[[], None]) -> None:
+    from appliance.agents.mta import agent as mta
+
     house, logs = _open(config, "MTA", "mta")
     bell = _bell(house, logs, "mta")
     mta.run(house, logs, bell, ready)
@@ -163,6 +186,8 @@ def _mta(config: Config, _own: Sequence[Listener], _seat: Seat, ready: Callable[
 def _housekeeping(
     config: Config, _own: Sequence[Listener], _seat: Seat, ready: Callable[[], None]
 ) -> None:
+    from appliance.agents.housekeeping import agent as housekeeping
+
     house, logs = _open(config, "MTA", "housekeeping")
     housekeeping.run(house, logs, ready)
     house.close()

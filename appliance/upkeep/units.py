@@ -19,11 +19,12 @@ from pathlib import Path
 from appliance.net.listeners import Listener, listen
 from appliance.operations.house import Config, House
 from appliance.runtime import manager
+from appliance.runtime.process import bound_heap
 from appliance.runtime.supervisor import Supervisor
 from appliance.settings.kinds import split_host_port, with_port
 from appliance.settings.snapshot import Snapshot
 from appliance.upkeep.serve import TLS, addresses, be, ports, service_of, take
-from appliance.upkeep.services import bodies, seats
+from appliance.upkeep.services import bodies, preload, seats
 
 UNITS = Path("/etc/systemd/system")
 _DROP_IN = "listen.conf"
@@ -51,6 +52,7 @@ def run(name: str, config: Config, complain: Callable[[str], None]) -> None:
         ListenError: a port can't be listened on.
         StartFailed: one of several processes did not become ready.
     """
+    bound_heap()
     handed = manager.adopt()
     house = House(config)
     lock = take(house.home, shared=True)
@@ -75,6 +77,7 @@ def run(name: str, config: Config, complain: Callable[[str], None]) -> None:
         children = [
             (seat.name, partial(be, body, config, own, seat, lock=lock)) for seat in all_seats
         ]
+        preload(name)
         supervisor = Supervisor(children)
         signal.signal(signal.SIGHUP, supervisor.pass_on)
         supervisor.run(lambda: manager.tell("READY=1"))

@@ -47,7 +47,7 @@ class WsgiService:
         port: the setting that says at which port.
         workers: the setting that says how many processes; None for a single one.
         threads: the setting that says how many requests one process answers at a time.
-        application: makes the application in a worker, after the fork.
+        load: imports the application, and returns what makes it in a worker, after the fork.
     """
 
     name: str
@@ -57,7 +57,7 @@ class WsgiService:
     port: Setting[int]
     workers: Setting[int] | None
     threads: Setting[int]
-    application: Callable[[House, Logs], WSGIApplication]
+    load: Callable[[], Callable[[House, Logs], WSGIApplication]]
 
 
 @cache
@@ -149,7 +149,7 @@ class _Application(BaseApplication):  # type: ignore[misc] # gunicorn ships no t
     def load(self) -> WSGIApplication:
         """Make the application, in the worker that will run it."""
         house, logs = self._enter()
-        return Forwarded(self._service.application(house, logs), house)
+        return Forwarded(self._service.load()(house, logs), house)
 
 
 class Forwarded:
