@@ -18,11 +18,12 @@ from appliance.net.door import Door, Places
 from appliance.net.listeners import Listener
 from appliance.operations.house import Config, House
 from appliance.operations.watch import log_options
+from appliance.queue.parts import WHOLE, Part, PartLock, how_many
 from appliance.runtime import metrics
 from appliance.runtime.doorbell import Doorbell
-from appliance.runtime.locks import ProcessLock
 from appliance.runtime.logs import Logs, NoteHandler
 from appliance.runtime.process import run_until_stopped
+from appliance.settings import mta as mta_settings
 from appliance.settings import pop, smtp
 from appliance.settings.snapshot import Snapshot
 from appliance.upkeep import wsgi
@@ -59,9 +60,13 @@ Body = Callable[[Config, Sequence[Listener], Seat, Callable[[], None]], None]
 
 def seats(service: str, settings: Snapshot) -> list[Seat]:
     """Return the processes that a service consists of; to be made before they are forked."""
-    setting = _PROCESSES.get(service)
     cores = len(os.sched_getaffinity(0))
-    many = 1 if setting is None else settings[setting] or min(cores, _MOST_PROCESSES)
+    if service in _PROCESSES:
+        many = settings[_PROCESSES[service]] or min(cores, _MOST_PROCESSES)
+    elif service == "mta":
+        many = how_many(settings[mta_settings.processes], cores)
+    else:
+        many = 1
     places = Places(many)
     return [Seat(service, number, many, places) for number in range(many)]
 
@@ -140,10 +145,10 @@ def _wsgi(
     wsgi.run(service, config, own, enter, ready)
 
 
-def _bell(house: House, logs: Logs, service: str) -> Doorbell:
+def _bell(house: House, logs: Logs, service: str, part: Part) -> Doorbell:
     """Begin as a worker on the queue: its doorbell, rung by other nodes too in a cluster.
 
-    On SQLite one worker a service works on a queue; another one of the home waits for its end.
+    On SQLite one worker works on a part of the queue; another one of the home waits for its end.
     """
     bell = Doorbell(house.home / "run" / "doorbell", service)
     if house.config.database_url:
@@ -151,7 +156,7 @@ def _bell(house: House, logs: Logs, service: str) -> Doorbell:
 
         listen_for(house.config.database_url, service, bell.wake)
     else:
-        lock = ProcessLock(house.home / "run" / "locks" / service)
+        lock = PartLock(house.home / "run" / "locks", service, part)
         if not lock.try_acquire():
             logs.note(
                 "warning", f"another {service} works on this home; this one waits for its end"
@@ -167,18 +172,20 @@ def _sender(
     from appliance.connectors.smtp_out import agent as sender
 
     house, logs = _open(config, "SMTP", "sender")
-    bell = _bell(house, logs, "sender")
+    bell = _bell(house, logs, "sender", WHOLE)
     run_until_stopped(lambda stop: sender.run(house, logs, bell, stop, ready))
     bell.close()
     house.close()
 
 
-def _mta(config: Config, _own: Sequence[Listener], _seat: Seat, ready: Callable[[], None]) -> None:
+def _mta(config: Config, _own: Sequence[Listener], seat: Seat, ready: Callable[[], None]) -> None:
     from appliance.agents.mta import agent as mta
 
     house, logs = _open(config, "MTA", "mta")
-    bell = _bell(house, logs, "mta")
-    mta.run(house, logs, bell, ready)
+    # on PostgreSQL recipients are leased: each worker takes from the whole queue
+    part = WHOLE if config.database_url else Part(seat.number, seat.of)
+    bell = _bell(house, logs, "mta", part)
+    mta.run(house, logs, bell, ready, part)
     bell.close()
     house.close()
 
