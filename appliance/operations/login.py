@@ -51,17 +51,22 @@ class LoginResult:
         login: the mailbox's login or operator's name; as it was tried, where nobody got in.
         reason: why, or why not.
         operator: who has logged in with an operator's password.
-        fingerprint: of the password, for what ends when it changes; empty where nobody got in.
+        stored: the password's hash; empty where nobody got in.
     """
 
     mailbox: Mailbox | None
     login: str
     reason: Reason
     operator: Operator | None = None
-    fingerprint: str = field(default="", repr=False)
+    stored: str = field(default="", repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the password, for what ends when it changes; empty where nobody got in."""
+        return fingerprint(self.stored) if self.stored else ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Attempt:
     """A login being tried.
 
@@ -117,6 +122,10 @@ class Logins:
         """Take the house and the service's name for the metrics."""
         self._house = house
         self._service = service
+        self._counters = {
+            outcome: metrics.LOGINS.labels(service, outcome)
+            for outcome in ("right", "wrong", "throttled")
+        }
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="login")
         self._noted: OrderedDict[int, int] = OrderedDict()  # mailbox id to µs
         self._guard = threading.Lock()
@@ -129,13 +138,23 @@ class Logins:
             password: what it claims.
             client: its IP address.
         """
+        result = self.known(name, password, client=client)
+        if result is not None:
+            return result
         attempt = self._of_mailbox(name, client)
-        result = self._at_once(attempt, password)
-        if result is None:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._pool, self._look, attempt, password)
-        if result.mailbox is not None and self._is_worth_noting(result.mailbox):
-            self._pool.submit(self._note, result.mailbox)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self._look, attempt, password)
+
+    def known(self, name: str, password: str, *, client: str) -> LoginResult | None:
+        """Check a mailbox's login without argon2id, quickly enough for an event loop.
+
+        Returns:
+            What came of it; None when that takes `check`, with the same arguments.
+        """
+        result = self._at_once(self._of_mailbox(name, client), password)
+        found = None if result is None else result.mailbox
+        if found is not None and self._is_worth_noting(found):
+            self._pool.submit(self._note, found)
         return result
 
     def check_now(self, name: str, password: str, *, client: str) -> LoginResult:
@@ -170,10 +189,11 @@ class Logins:
 
     def _at_once(self, attempt: _Attempt, password: str) -> LoginResult | None:
         """Decide without argon2id, where that is possible; quick enough for an event loop."""
-        refused = self._throttled(attempt)
+        failures = self._failures(attempt.key)
+        refused = self._throttled(attempt, failures)
         if refused is not None:
             return refused
-        if attempt.stored is None or self._failures(attempt.key):
+        if attempt.stored is None or failures:
             return None
         if self._house.passwords.remembers(attempt.key, password, attempt.stored):
             return self._right(attempt, attempt.stored)
@@ -184,7 +204,8 @@ class Logins:
         house = self._house
         key, stored = attempt.key, attempt.stored
         with house.passwords.turns:
-            refused = self._throttled(attempt)  # others of a burst have failed meanwhile
+            # others of a burst have failed meanwhile
+            refused = self._throttled(attempt, self._failures(key))
             if refused is not None:
                 return refused
             remembered = stored is not None and house.passwords.remembers(key, password, stored)
@@ -199,25 +220,25 @@ class Logins:
             self._note(attempt.mailbox)
         return self._right(attempt, stored)
 
-    def _throttled(self, attempt: _Attempt) -> LoginResult | None:
+    def _throttled(self, attempt: _Attempt, failures: int) -> LoginResult | None:
         verdict = may_try(
-            login_failures=self._failures(attempt.key),
+            login_failures=failures,
             client_failures=self._failures(f"client {attempt.client}"),
             settings=self._house.settings,
         )
         if verdict.accepted:
             return None
-        metrics.LOGINS.labels(self._service, "throttled").inc()
+        self._counters["throttled"].inc()
         return LoginResult(None, attempt.login, verdict)
 
     def _wrong(self, attempt: _Attempt) -> LoginResult:
-        metrics.LOGINS.labels(self._service, "wrong").inc()
+        self._counters["wrong"].inc()
         inputs = {"login": attempt.login, "client": attempt.client}
         reason = _refuse("The login or the password is wrong.", inputs)
         return LoginResult(None, attempt.login, reason)
 
     def _right(self, attempt: _Attempt, stored: str) -> LoginResult:
-        metrics.LOGINS.labels(self._service, "right").inc()
+        self._counters["right"].inc()
         login = attempt.login if attempt.mailbox is None else attempt.mailbox.login
         reason = Reason(
             rule="login.right",
@@ -225,13 +246,7 @@ class Logins:
             text=f"{login} has logged in.",
             inputs={"login": login, "client": attempt.client},
         )
-        return LoginResult(
-            attempt.mailbox,
-            login,
-            reason,
-            operator=attempt.operator,
-            fingerprint=fingerprint(stored),
-        )
+        return LoginResult(attempt.mailbox, login, reason, attempt.operator, stored)
 
     def _failures(self, key: str) -> int:
         return self._house.throttle.failures(key, within_s=self._house.settings[auth.pause])

@@ -42,7 +42,7 @@ class FileLocks:
     def __init__(self, directory: Path) -> None:
         """Keep the lock files in a directory, made if need be."""
         directory.mkdir(parents=True, exist_ok=True)
-        self._directory = directory
+        self._prefix = f"{directory}/"
         self._held: dict[int, int] = {}
 
     def acquire(self, mailbox_id: int) -> bool:
@@ -50,7 +50,7 @@ class FileLocks:
         if mailbox_id in self._held:
             return False
         flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
-        descriptor = os.open(self._directory / str(mailbox_id), flags, 0o600)
+        descriptor = os.open(f"{self._prefix}{mailbox_id}", flags, 0o600)
         try:
             fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _WRITE_LOCK)
         except OSError:

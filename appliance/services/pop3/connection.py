@@ -24,6 +24,7 @@ from appliance.database.errors import DatabaseError
 from appliance.journey.event import Kind
 from appliance.journey.reason import Outcome
 from appliance.net.listeners import Listener, plain_address
+from appliance.operations.login import LoginResult
 from appliance.protocol.pop3 import Pop3Server, retr_header, top
 from appliance.protocol.pop3_events import (
     Event,
@@ -54,7 +55,7 @@ _NEED_LISTING = (b"RETR", b"LIST", b"UIDL", b"DELE", b"TOP")
 _GONE = b"-ERR [SYS/PERM] the message has been deleted\r\n"
 
 
-class Pop3Connection(asyncio.Protocol):
+class Pop3Connection(asyncio.BufferedProtocol):
     """One connection."""
 
     __slots__ = (
@@ -82,7 +83,7 @@ class Pop3Connection(asyncio.Protocol):
         self.login = ""
         self.active_at = service.front.now()
 
-    # asyncio.Protocol
+    # asyncio.BufferedProtocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet, or turn away."""
@@ -110,10 +111,15 @@ class Pop3Connection(asyncio.Protocol):
             text = f"{self.client} has connected to port {port}, {_secured(transport)}"
             self._service.logs.detail(text)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's
+        """Say where bytes are read to: the same place for all, for they are taken at once."""
+        return self._service.received
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Take bytes and answer what is complete."""
-        self.active_at = self._service.front.now()
-        self._buffer += data
+        service = self._service
+        self.active_at = service.front.now()
+        self._buffer += service.received[:nbytes]
         if len(self._buffer) > _MAX_BUFFER and self._transport is not None:
             self._transport.pause_reading()
         self._work()
@@ -242,11 +248,14 @@ class Pop3Connection(asyncio.Protocol):
                     octets = copy.prefix + self._content(copy).read(_TOP_MAX)
                     self._send(event, top(octets, event.lines), size)
             case Login():
-                self._start(self._log_in(engine, event, size))
+                self._log_in(engine, event, size)
             case TlsRequested():
                 self._start(self._start_tls(engine, event, size))
-            case Quit():
-                self._start(self._quit(engine, event, size))
+            case Quit(deleted=deleted):
+                if deleted and self._maildrop is not None:
+                    self._start(self._delete(engine, event, self._maildrop, size))
+                else:
+                    self._quit(event, engine.quit_done(ok=True), size)
 
     def _retrieve_run(
         self, engine: Pop3Server, number: int, buffer: bytes, begin: int, end: int
@@ -352,41 +361,64 @@ class Pop3Connection(asyncio.Protocol):
             self._writable = None
         self.active_at = self._service.front.now()
 
-    async def _log_in(self, engine: Pop3Server, event: Login, size: int) -> None:
+    def _log_in(self, engine: Pop3Server, event: Login, size: int) -> None:
+        """Answer at once where the password is known to be right, else when it has been checked."""
+        try:
+            result = self._service.logins.known(event.user, event.password, client=self.client)
+        except DatabaseError as error:
+            self._refuse_login(engine, event, error, size)
+            return
+        if result is None:
+            self._start(self._check_login(engine, event, size))
+        else:
+            self._answer_login(engine, event, result, size)
+
+    async def _check_login(self, engine: Pop3Server, event: Login, size: int) -> None:
         service = self._service
         started = time.perf_counter()
         try:
             result = await service.logins.check(event.user, event.password, client=self.client)
-            service.logs.detail(f"the login of {self.client} was looked at", started=started)
-            level = "info" if result.mailbox else "warning"
-            text = f"login {result.login!r} from {self.client}: {result.reason.text}"
-            service.logs.note(level, text, reason=result.reason.to_dict())
-            if result.mailbox is None:
-                code = "SYS/TEMP" if result.reason.outcome is Outcome.DEFER else "AUTH"
-                answer = engine.login_failed(code, result.reason.text)  # type: ignore[arg-type] # both are codes
-            elif not service.locks.acquire(result.mailbox.id):
-                answer = engine.login_failed("IN-USE", "another session has this maildrop open")
-            else:
-                mailbox = result.mailbox
-                folder = None
-                try:
-                    folder = service.house.store.inbox(mailbox.postoffice_id, mailbox.id)
-                except DatabaseError:
-                    service.locks.release(mailbox.id)
-                    raise
-                self.login = mailbox.login
-                self._maildrop = InboxMaildrop(
-                    mailbox.postoffice_id, mailbox.id, folder, service.listings
-                )
-                answer = engine.login_ok(self._maildrop)
-                service.logs.detail(f"{self.login}: the maildrop is open", started=started)
         except DatabaseError as error:
-            service.logs.note("error", f"a login could not be looked at: {error}")
-            answer = engine.login_failed("SYS/TEMP", "the server can't look at logins at present")
+            self._refuse_login(engine, event, error, size)
+            return
+        service.logs.detail(f"the login of {self.client} was looked at", started=started)
+        self._answer_login(engine, event, result, size)
+
+    def _answer_login(
+        self, engine: Pop3Server, event: Login, result: LoginResult, size: int
+    ) -> None:
+        service, mailbox, reason = self._service, result.mailbox, result.reason
+        level = "info" if mailbox else "warning"
+        text = f"login {result.login!r} from {self.client}: {reason.text}"
+        service.logs.note(level, text, reason=reason.to_dict())
+        if mailbox is None:
+            code = "SYS/TEMP" if reason.outcome is Outcome.DEFER else "AUTH"
+            answer = engine.login_failed(code, reason.text)  # type: ignore[arg-type] # both are codes
+        elif not service.locks.acquire(mailbox.id):
+            answer = engine.login_failed("IN-USE", "another session has this maildrop open")
+        else:
+            try:
+                folder = service.house.store.inbox(mailbox.postoffice_id, mailbox.id)
+            except DatabaseError as error:
+                service.locks.release(mailbox.id)
+                self._refuse_login(engine, event, error, size)
+                return
+            self.login = mailbox.login
+            self._maildrop = InboxMaildrop(
+                mailbox.postoffice_id, mailbox.id, folder, service.listings
+            )
+            answer = engine.login_ok(self._maildrop)
         self._send(event, answer, size)
         if engine.closed:
             self._flush()
             self.hang_up()
+
+    def _refuse_login(
+        self, engine: Pop3Server, event: Login, error: DatabaseError, size: int
+    ) -> None:
+        self._service.logs.note("error", f"a login could not be looked at: {error}")
+        answer = engine.login_failed("SYS/TEMP", "the server can't look at logins at present")
+        self._send(event, answer, size)
 
     async def _start_tls(self, engine: Pop3Server, event: TlsRequested, size: int) -> None:
         context = self._service.front.context
@@ -408,31 +440,32 @@ class Pop3Connection(asyncio.Protocol):
             self._service.logs.detail(text, started=started)
         engine.tls_started()
 
-    async def _quit(self, engine: Pop3Server, event: Quit, size: int) -> None:
+    async def _delete(
+        self, engine: Pop3Server, event: Quit, maildrop: InboxMaildrop, size: int
+    ) -> None:
         """Carry the deletions out, then say goodbye (RFC 1939 §6)."""
-        maildrop = self._maildrop
+        count = left = len(event.deleted)
         ok, text = True, ""
-        if event.deleted and maildrop is not None:
-            started = time.perf_counter()
-            steps.reach("pop3.expunge.before")
-            left = len(event.deleted)
-            try:
-                for begin in range(0, left, _EXPUNGED_AT_ONCE):
-                    some = event.deleted[begin : begin + _EXPUNGED_AT_ONCE]
-                    await self._expunge(maildrop, some)
-                    left -= len(some)
-            except DatabaseError as error:
-                ok = False
-                if left == len(event.deleted):
-                    text = "the messages could not be deleted and are still there"
-                self._service.logs.note("error", f"{self.login}: {error}; {left} messages are left")
-            else:
-                steps.reach("pop3.expunge.after")
-                self._service.logs.detail(
-                    f"{self.login}: deleted messages: {len(event.deleted)}", started=started
-                )
+        started = time.perf_counter()
+        steps.reach("pop3.expunge.before")
+        try:
+            for begin in range(0, count, _EXPUNGED_AT_ONCE):
+                some = event.deleted[begin : begin + _EXPUNGED_AT_ONCE]
+                await self._expunge(maildrop, some)
+                left -= len(some)
+        except DatabaseError as error:
+            ok = False
+            if left == count:
+                text = "the messages could not be deleted and are still there"
+            self._service.logs.note("error", f"{self.login}: {error}; {left} messages are left")
+        else:
+            steps.reach("pop3.expunge.after")
+            self._service.logs.detail(f"{self.login}: deleted messages: {count}", started=started)
+        self._quit(event, engine.quit_done(ok=ok, text=text), size)
+
+    def _quit(self, event: Quit, answer: bytes, size: int) -> None:
         self._release()
-        self._send(event, engine.quit_done(ok=ok, text=text), size)
+        self._send(event, answer, size)
         self._flush()
         self.hang_up()
 

@@ -24,10 +24,16 @@ from appliance.settings import pop
 from appliance.store.maildrop_lock import maildrop_locks
 
 _DRAIN_S = 5.0
+_READ_AT_ONCE = 64 << 10
 
 
 class Pop3Service:
-    """Serves maildrops on some listeners."""
+    """Serves maildrops on some listeners.
+
+    Attributes:
+        received: where connections read to, each in its turn: asyncio's own way takes 256 KiB of
+            memory for each line that it reads, and gives them back.
+    """
 
     def __init__(
         self, house: House, logs: Logs, listeners: Sequence[Listener], door: Door | None = None
@@ -50,6 +56,7 @@ class Pop3Service:
             idle_timeout=pop.idle_timeout,
             door=door,
         )
+        self.received = memoryview(bytearray(_READ_AT_ONCE))
         self._listeners = listeners
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
