@@ -15,6 +15,7 @@ from appliance.database.content import Content
 from appliance.database.errors import CommitFailed, StoreBusy
 from appliance.operations.mailboxes import CreateMailbox
 from appliance.operations.postoffices import CreatePostOffice
+from appliance.services.pop3 import connection, maildrop
 from appliance.store.message import Delivery
 from appliance.store.store import Store
 from tests.integration.conftest import read_inbox
@@ -454,21 +455,23 @@ def _log_in(client: Pop3, inside: Services) -> str:
 
 
 def _with_one_message(inside: Services) -> Pop3:
+    return _with_messages(inside, _CONTENTS[0])
+
+
+def _with_messages(inside: Services, *contents: bytes) -> Pop3:
     found = inside.house.directory.login("alice@demo")
     assert found is not None
     mailbox = found[0]
-    content = Content(len(_CONTENTS[0]), _CONTENTS[0], None)
-    inside.house.store.deliver(
-        mailbox.postoffice_id,
-        [
-            Delivery(
-                id="A.0", entry_id="A", mailbox_id=mailbox.id, content=content, of=1, prefix=b"",
-                summary="{}",
-            )
-        ],
-    )  # fmt: skip
+    copies = [
+        Delivery(
+            id=f"A{n}.0", entry_id=f"A{n}", mailbox_id=mailbox.id,
+            content=Content(len(content), content, None), of=1, prefix=b"", summary="{}",
+        )
+        for n, content in enumerate(contents)
+    ]  # fmt: skip
+    inside.house.store.deliver(mailbox.postoffice_id, copies)
     client = Pop3(inside.ports["pop3"])
-    assert _log_in(client, inside).startswith("+OK 1 message")
+    assert _log_in(client, inside).startswith(f"+OK {len(contents)} message")
     return client
 
 
@@ -493,7 +496,7 @@ def test_a_maildrop_that_cannot_be_read_is_an_error_for_now(
         raise StoreBusy("the disk is slow today")
 
     with _with_one_message(inside) as client:
-        for name in ("message", "listing"):
+        for name in ("copies", "listing"):
             monkeypatch.setattr(Store, name, fail)
         for command in ("LIST", "UIDL", "RETR 1", "TOP 1 1", "DELE 1"):
             assert client.do(command).startswith("-ERR [SYS/TEMP]"), command
@@ -533,3 +536,100 @@ def test_deletions_that_fail_are_told_and_the_messages_stay(
     monkeypatch.undo()
     with Pop3(inside.ports["pop3"]) as again:
         assert _log_in(again, inside).startswith("+OK 1 message")
+
+
+def test_deletions_of_which_some_fail_are_told(
+    inside: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:  # RFC 1939 §6
+    expunge = Store.expunge
+
+    def fail_later(self: Store, postoffice_id: int, folder_id: int, uids: list[int]) -> object:
+        monkeypatch.setattr(Store, "expunge", fail)
+        return expunge(self, postoffice_id, folder_id, uids)
+
+    def fail(*_: object) -> object:
+        raise CommitFailed("the disk is full")
+
+    with _with_messages(inside, b"one", b"two", b"three") as client:
+        for number in (1, 2, 3):
+            client.do(f"DELE {number}")
+        monkeypatch.setattr(connection, "_EXPUNGED_AT_ONCE", 2)
+        monkeypatch.setattr(Store, "expunge", fail_later)
+        answer = client.do("QUIT")
+        assert answer == "-ERR [SYS/TEMP] some deleted messages were not removed"
+    monkeypatch.undo()
+    with Pop3(inside.ports["pop3"]) as again:
+        assert _log_in(again, inside).startswith("+OK 1 message")
+
+
+# ── what is sent in pieces, and loaded beside the others ─────────────────────────────────────────
+
+
+def test_a_large_message_among_small_ones_that_were_asked_for_at_once_comes_in_its_turn(
+    server: Server, box: Box
+) -> None:  # RFC 2449 §6.6
+    large = b"Subject: large\r\n\r\n" + (b"x" * 78 + b"\r\n") * 50_000
+    _send(server, box, _CONTENTS[0], large, _CONTENTS[1])
+    with Pop3(server.ports["pop3"]) as client:
+        client.login(box.login, box.password)
+        client.send(b"RETR 1\r\nRETR 2\r\nRETR 3\r\nRETR 2\r\nNOOP\r\n")
+        for content in (_CONTENTS[0], large, _CONTENTS[1], large):
+            assert client.line().startswith(b"+OK ")
+            assert client.until_dot().endswith(content)
+        assert client.line() == b"+OK"
+
+
+def test_a_long_listing_is_loaded_while_others_are_answered_and_lines_wait_their_turn(
+    inside: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maildrop, "_MANY", 1)
+    may_load = threading.Event()
+    listing = Store.listing
+
+    def wait(self: Store, *where: object) -> object:
+        assert may_load.wait(10)
+        return listing(self, *where)  # type: ignore[arg-type] # whatever it takes
+
+    with _with_messages(inside, b"one", b"two") as client:
+        monkeypatch.setattr(Store, "listing", wait)
+        client.send(b"STAT\r\nRETR 1\r\nLIST\r\nNOOP\r\n")
+        assert client.line().startswith(b"+OK 2 ")
+        with Pop3(inside.ports["pop3"]) as other:
+            assert other.do("CAPA").startswith("+OK")
+        may_load.set()
+        assert client.line().startswith(b"+OK ")
+        assert client.until_dot().endswith(b"one\r\n")
+        assert client.line().startswith(b"+OK 2 messages")
+        assert len(client.until_dot().splitlines()) == 2
+        assert client.line() == b"+OK"
+
+
+def test_a_long_listing_that_cannot_be_loaded_is_an_error_for_now(
+    inside: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:  # RFC 3206 §4
+    monkeypatch.setattr(maildrop, "_MANY", 1)
+
+    def fail(*_: object) -> object:
+        raise StoreBusy("the disk is slow today")
+
+    with _with_messages(inside, b"one", b"two") as client:
+        monkeypatch.setattr(Store, "listing", fail)
+        client.send(b"UIDL\r\nSTAT\r\n")
+        assert client.line().startswith(b"-ERR [SYS/TEMP]")
+        assert client.line().startswith(b"+OK 2 ")
+        monkeypatch.undo()
+        assert client.do("LIST 1").startswith("+OK 1 ")
+
+
+def test_a_message_that_webmail_deletes_meanwhile_is_gone(inside: Services) -> None:
+    with _with_messages(inside, b"one", b"two") as client:
+        assert client.ask("RETR 1").endswith(b"one\r\n")
+        found = inside.house.directory.login("alice@demo")
+        assert found is not None
+        mailbox = found[0]
+        folder = inside.house.store.inbox(mailbox.postoffice_id, mailbox.id)
+        assert folder is not None
+        inside.house.store.expunge(mailbox.postoffice_id, folder.id, [1, 2])
+        for command in ("RETR 2", "RETR 1", "TOP 2 0"):
+            assert client.do(command) == "-ERR [SYS/PERM] the message has been deleted"
+        assert client.do("QUIT").startswith("+OK")
