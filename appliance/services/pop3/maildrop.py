@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum, auto
 
 from appliance.protocol.pop3_events import LINES_A_PIECE
-from appliance.store.message import Folder, Message
+from appliance.store.message import Folder
 from appliance.store.store import Store
 
 _KEPT = 64  # listings
@@ -195,11 +195,6 @@ class InboxMaildrop:
     def uidl_pieces(self) -> Iterator[bytes]:
         """All of UIDL."""
         return self._listings.pieces(self.listing(), Text.UIDL)
-
-    def message(self, number: int, store: Store) -> Message | None:
-        """Read a message; None when somebody else has deleted it since."""
-        uid = self.listing().uids[number - 1]
-        return store.message(self.postoffice_id, self.folder_id, uid)
 
     def uids(self, numbers: Sequence[int]) -> list[int]:
         """Return the uids of some numbers."""
