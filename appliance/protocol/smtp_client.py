@@ -13,6 +13,7 @@ from __future__ import annotations
 import binascii
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 from appliance.mail.envelope import Envelope
@@ -58,6 +59,7 @@ MAX_REPLY_LINE = 4096  # octets; RFC 5321 §4.5.3.1.5 says 512, and not everybod
 MAX_REPLY = 65536  # octets of all the lines of one reply
 MAX_CHALLENGES = 3  # LOGIN asks twice
 MAX_EARLY_REPLIES = 2  # to the content, and a 421 after it
+_SHORT = 40  # octets of a line that is likely to come again
 MAX_COMMAND_LINE = 512  # octets, RFC 5321 §4.5.3.1.4
 
 
@@ -261,7 +263,8 @@ class SmtpClient:
             self._break_off("the peer sent a reply without end")
         elif line[3:4] != b"-" or not line[:3].isdigit():
             try:
-                reply = parse_reply(self._lines)
+                short = len(self._lines) == 1 and len(line) <= _SHORT
+                reply = _short_reply(line) if short else parse_reply(self._lines)
             except ReplyError as error:
                 self._break_off(f"the peer does not speak SMTP: {error}")
                 return
@@ -521,6 +524,12 @@ class SmtpClient:
     def _drain(self) -> list[Event]:
         events, self._events = self._events, []
         return events
+
+
+@lru_cache(256)
+def _short_reply(line: bytes) -> Reply:
+    """Read a reply of one line; most of a session's are alike."""
+    return parse_reply([line])
 
 
 def _result_of(closed: Closed) -> Reply:

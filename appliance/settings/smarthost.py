@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.settings.kinds import Boolean, HostPort, Text
+from appliance.settings.kinds import Boolean, HostPort, Integer, Text
 from appliance.settings.setting import Setting, define
 
 enabled = define(
@@ -28,6 +28,15 @@ host = define(
             "The server that takes all outbound mail, with a port other than 25 after a colon. "
             "Never this server itself."
         ),
+    )
+)
+max_connections = define(
+    Setting(
+        name="smarthost.max_connections",
+        kind=Integer(1, 1000),
+        default=20,
+        title="Maximum connections to the smart host",
+        help="At the same time. It gets all mail, and so more of them than other servers do.",
     )
 )
 username = define(

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import ssl
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from appliance.connectors.smtp_out import agent
+from appliance.connectors.smtp_out import agent, courier
 from appliance.connectors.smtp_out.agent import Sender
 from appliance.mail.address import Address
 from appliance.mail.envelope import Body, Envelope, Notify, Recipient, Ret
@@ -25,7 +26,7 @@ from appliance.operations.operation import Call, perform
 from appliance.operations.settings import ChangeSetting
 from appliance.queue import badmail
 from appliance.queue.desk import Desk, QueuedMessage
-from appliance.queue.entry import Claimed, Connector, Mark, Origin, Routed, State
+from appliance.queue.entry import Claimed, Connector, Finished, Mark, Origin, Routed, State
 from appliance.queue.submission import Submission
 from appliance.rules.access import Actor, ActorKind
 from appliance.runtime import steps
@@ -801,6 +802,65 @@ def test_a_connection_is_used_again_for_what_waits(play: Callable[[Scenario], No
     play(scenario)
 
 
+def test_a_connection_is_kept_for_what_comes_soon(play: Callable[[Scenario], None]) -> None:
+    async def scenario(post: Post) -> None:
+        async with RemoteHost() as host:
+            post.know("beta.test", host)
+            await post.gone(post.submit("bob@beta.test"))
+            await post.gone(post.submit("carol@beta.test"))
+        assert len(host.messages) == 2
+        assert len(host.sessions) == 1
+
+    play(scenario)
+
+
+def test_a_host_can_not_take_a_message_before_the_last_result_is_durable(
+    play: Callable[[Scenario], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a crash has one message of each connection sent again at most (RFC 1047)."""
+
+    async def scenario(post: Post) -> None:
+        real, may_write = post.house.queue.mark, threading.Event()
+
+        def mark(
+            marks: Collection[Mark], *, notices: Collection[Submission] = (), durable: bool
+        ) -> None:
+            if any(isinstance(each, Finished) for each in marks):
+                may_write.wait(10)
+            real(marks, notices=notices, durable=durable)
+
+        async with RemoteHost() as host:
+            post.set(smtp__max_send_per_destination="1")
+            post.know("beta.test", host)
+            monkeypatch.setattr(post.house.queue, "mark", mark)
+            entries = [post.submit(f"user{number}@beta.test") for number in range(2)]
+            await post.until(lambda: host.commands.count("DATA") == 2, "the second has begun")
+            assert len(host.messages) == 1
+            may_write.set()
+            for entry in entries:
+                await post.gone(entry)
+            assert len(host.messages) == 2
+
+    play(scenario)
+
+
+def test_the_smart_host_gets_as_many_connections_as_are_set(
+    play: Callable[[Scenario], None],
+) -> None:
+    async def scenario(post: Post) -> None:
+        async with RemoteHost(before_answer=(go_on := asyncio.Event())) as host:
+            post.set(smtp__max_send_per_destination="1", smarthost__max_connections="3")
+            post.set(smarthost__host=f"127.0.0.1:{host.port}", smarthost__enabled="yes")
+            entries = [post.submit(f"user@dest{number}.test") for number in range(5)]
+            await post.until(lambda: host.most_open == 3, "three are open")
+            go_on.set()
+            for entry in entries:
+                await post.gone(entry)
+            assert host.most_open == 3
+
+    play(scenario)
+
+
 def test_a_message_a_used_session_did_not_look_at_goes_by_the_next(
     play: Callable[[Scenario], None],
 ) -> None:
@@ -873,8 +933,10 @@ def test_what_was_due_shares_the_failure_of_one_call(play: Callable[[Scenario], 
 
 
 def test_a_message_held_while_it_waits_for_its_turn_is_not_sent(
-    play: Callable[[Scenario], None],
+    play: Callable[[Scenario], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(courier, "_FRESH_S", 0.0)
+
     async def scenario(post: Post) -> None:
         entries: list[str] = []
         sent: list[int] = []

@@ -138,10 +138,11 @@ class Sender:
     def _dispatch(self) -> None:
         """Start as many couriers as there is work and leave for."""
         settings = self._house.settings
+        each = smtp.max_send_per_destination
+        if settings[smarthost.enabled]:
+            each = smarthost.max_connections
         while not self._stop.is_set():
-            chosen = self._lanes.start(
-                most=settings[smtp.max_send], most_each=settings[smtp.max_send_per_destination]
-            )
+            chosen = self._lanes.start(most=settings[smtp.max_send], most_each=settings[each])
             if chosen is None:
                 break
             task = asyncio.create_task(self._courier.work(*chosen))

@@ -20,7 +20,7 @@ from typing import Any, cast
 from appliance.connectors.returns import Failure, Relayed
 from appliance.connectors.smtp_out.call import call
 from appliance.connectors.smtp_out.lanes import Group, Lane, Lanes
-from appliance.connectors.smtp_out.ledger import Ledger
+from appliance.connectors.smtp_out.ledger import Entry, Ledger
 from appliance.connectors.smtp_out.route import Router
 from appliance.connectors.smtp_out.session import Manner, Session
 from appliance.database.content import Content
@@ -76,14 +76,14 @@ class _Trip:
         todo: messages taken from the lane, not sent yet.
         session: open, or None.
         outlook: what the session depends on.
-        unwritten: done when the result of the last message is durable.
+        last: the result of the last message.
     """
 
     lane: Lane
     todo: deque[Group]
     session: Session | None = None
     outlook: tuple[object, ...] = ()
-    unwritten: asyncio.Future[None] | None = None
+    last: Entry | None = None
 
 
 class Courier:
@@ -165,7 +165,7 @@ class Courier:
 
     async def fail(self, failures: Sequence[Failure]) -> None:
         """Write down failures of recipients that are not in hand."""
-        await self._ledger.enter([], failures, lambda: None)
+        await self._ledger.enter([], failures, lambda: None).written()
 
     async def _travel(self, trip: _Trip) -> None:
         while not self._stop.is_set():
@@ -195,6 +195,8 @@ class Courier:
     async def _take(self, trip: _Trip) -> bool:
         """Take what waits; a session rests for a while where nothing does."""
         lane = trip.lane
+        if not lane.waiting:
+            self._ledger.hurry()
         if not lane.waiting and trip.session is not None and not trip.session.closed:
             most = self._house.settings[smtp.max_send]
             if not self._lanes.others_wait(most=most):
@@ -278,7 +280,8 @@ class Courier:
         """
         recipients = tuple(claimed.recipient for claimed in due)
         envelope = replace(due[0].envelope, recipients=recipients)
-        results = await session.send(due[0].entry_id, envelope, content, ends_after=trip.unwritten)
+        before = trip.last.written if trip.last is not None else None
+        results = await session.send(due[0].entry_id, envelope, content, ends_after=before)
         if _was_over(session, results):
             return
         steps.reach("sender.sent")
@@ -303,7 +306,7 @@ class Courier:
             self._lanes.drop(trip.lane, group)
             self._on_change(trip.lane)
 
-        trip.unwritten = self._ledger.enter(relayed, failures, let_go)
+        trip.last = self._ledger.enter(relayed, failures, let_go)
 
     def _due(self, group: Group) -> Group:
         """Leave out who was held, finished or removed while waiting here."""

@@ -1,7 +1,7 @@
 """What became of recipients, on its way to the disk: one commit for all that has gathered.
 
-While one commit runs, further results gather; they are then written together. Whoever handed a
-result in goes on meanwhile, and is told when it is durable.
+Results gather while a commit runs, and until somebody waits for one; they are then written
+together. Whoever handed one in goes on meanwhile.
 
 Owns: results that are not written yet.
 Failure: none leaves it: what can't be written is tried again, by itself, so that it holds up no
@@ -15,7 +15,6 @@ import contextlib
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from appliance.connectors.returns import Failure, Relayed, Returns
 from appliance.database.errors import DatabaseError
@@ -26,15 +25,44 @@ from appliance.queue.entry import Connector
 from appliance.runtime.logs import Logs
 
 _WRITE_AGAIN_S = 1.0
+_GATHER_S = 0.01  # for which results wait for others', while nobody waits for them
 _EVENTS = 200  # that wait for further ones, while results keep coming
 
 
-@dataclass(frozen=True, slots=True)
-class _Result:
-    relayed: Sequence[Relayed]
-    failures: Sequence[Failure]
-    afterwards: Callable[[], None]
-    written: asyncio.Future[None]
+class Entry:
+    """The results of one message.
+
+    Attributes:
+        relayed: what another server has taken.
+        failures: what it has not.
+    """
+
+    __slots__ = ("_afterwards", "_ledger", "_written", "failures", "relayed")
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        relayed: Sequence[Relayed],
+        failures: Sequence[Failure],
+        afterwards: Callable[[], None],
+    ) -> None:
+        self.relayed = relayed
+        self.failures = failures
+        self._ledger = ledger
+        self._afterwards = afterwards
+        self._written = asyncio.get_running_loop().create_future()
+
+    async def written(self) -> None:
+        """Wait until the results are durable."""
+        if not self._written.done():
+            self._ledger.hurry()
+            await self._written
+
+    def tell(self) -> None:
+        """Note that they are."""
+        self._afterwards()
+        if not self._written.done():  # who waited may have been cancelled
+            self._written.set_result(None)
 
 
 class Ledger:
@@ -46,7 +74,8 @@ class Ledger:
         self._logs = logs
         self._events: deque[Event] = deque()  # of the journey
         self._returns = Returns(house, logs, Connector.SMTP, record=self._events.extend)
-        self._gathered: list[_Result] = []
+        self._gathered: list[Entry] = []
+        self._timer: asyncio.TimerHandle | None = None
         self._writer: asyncio.Task[None] | None = None
         self._stuck: set[asyncio.Task[None]] = set()
 
@@ -55,22 +84,31 @@ class Ledger:
         relayed: Sequence[Relayed],
         failures: Sequence[Failure],
         afterwards: Callable[[], None],
-    ) -> asyncio.Future[None]:
-        """Take the results of one message; returns what is done when they are durable.
+    ) -> Entry:
+        """Take the results of one message.
 
         Args:
             relayed: what another server has taken.
             failures: what it has not.
-            afterwards: called then.
+            afterwards: called when they are durable.
         """
-        written = asyncio.get_running_loop().create_future()
-        self._gathered.append(_Result(relayed, failures, afterwards, written))
-        if self._writer is None:
+        entry = Entry(self, relayed, failures, afterwards)
+        self._gathered.append(entry)
+        if self._writer is None and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_GATHER_S, self.hurry)
+        return entry
+
+    def hurry(self) -> None:
+        """Write what has gathered, now that somebody waits for it or nothing more is coming."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._gathered and self._writer is None:
             self._writer = asyncio.create_task(self._work())
-        return written
 
     async def finish(self, timeout_s: float) -> None:
-        """Wait, but not for ever, until all is written."""
+        """Write all, and wait for that, but not for ever."""
+        self.hurry()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while tasks := [task for task in (self._writer, *self._stuck) if task is not None]:
@@ -86,46 +124,46 @@ class Ledger:
         finally:
             self._writer = None
 
-    async def _write(self, batch: Sequence[_Result]) -> None:
+    async def _write(self, batch: Sequence[Entry]) -> None:
         try:
             await asyncio.to_thread(self._settle, batch)
         except Exception:  # noqa: BLE001 - one of them spoils it for all: each by itself
-            for result in batch:
-                task = asyncio.create_task(self._insist(result))
+            for entry in batch:
+                task = asyncio.create_task(self._insist(entry))
                 self._stuck.add(task)
                 task.add_done_callback(self._stuck.discard)
         else:
-            for result in batch:
-                _tell(result)
+            for entry in batch:
+                entry.tell()
 
-    async def _insist(self, result: _Result) -> None:
+    async def _insist(self, entry: Entry) -> None:
         """Write one result, however long it takes, for nobody else knows it."""
-        write: Callable[[Sequence[_Result]], None] = self._settle
+        write: Callable[[Sequence[Entry]], None] = self._settle
         while True:
             try:
-                await asyncio.to_thread(write, (result,))
+                await asyncio.to_thread(write, (entry,))
                 break
             except (DatabaseError, OSError) as error:
                 text = f"what became of messages can't be written down, it is tried again: {error}"
                 self._logs.note("error", text)
             except Exception:  # noqa: BLE001 - what can't be explained waits for an operator
                 text = f"to be held for an operator, what became of it: {traceback.format_exc()}"
-                for entry_id in _entries(result):
+                for entry_id in _entry_ids(entry):
                     self._logs.note("error", text, message_id=entry_id)
                 write = self._hold
             await asyncio.sleep(_WRITE_AGAIN_S)
         self._record()
-        _tell(result)
+        entry.tell()
 
-    def _settle(self, batch: Sequence[_Result]) -> None:
+    def _settle(self, batch: Sequence[Entry]) -> None:
         self._returns.settle(
-            [each for result in batch for each in result.relayed],
-            [each for result in batch for each in result.failures],
+            [each for entry in batch for each in entry.relayed],
+            [each for entry in batch for each in entry.failures],
         )
 
-    def _hold(self, batch: Sequence[_Result]) -> None:
-        for result in batch:
-            for entry_id in _entries(result):
+    def _hold(self, batch: Sequence[Entry]) -> None:
+        for entry in batch:
+            for entry_id in _entry_ids(entry):
                 Desk(self._house.queue).hold(entry_id)
 
     def _record(self) -> None:
@@ -133,12 +171,6 @@ class Ledger:
         self._house.journey.record([self._events.popleft() for _ in range(len(self._events))])
 
 
-def _entries(result: _Result) -> set[str]:
-    claimed = [each.claimed for each in result.relayed] + [each.claimed for each in result.failures]
+def _entry_ids(entry: Entry) -> set[str]:
+    claimed = [each.claimed for each in entry.relayed] + [each.claimed for each in entry.failures]
     return {each.entry_id for each in claimed}
-
-
-def _tell(result: _Result) -> None:
-    result.afterwards()
-    if not result.written.done():
-        result.written.set_result(None)

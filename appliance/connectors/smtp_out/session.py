@@ -14,10 +14,11 @@ import os
 import ssl
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeAlias
 
 from appliance.connectors.smtp_out.route import Host, Login
 from appliance.connectors.smtp_out.wire import Wire
@@ -33,6 +34,7 @@ from appliance.runtime.logs import Exchange, Logs
 _SUBMISSIONS = 465  # RFC 8314 §3.3
 _PIECE = 32 << 10  # octets
 _GOODBYE_S = 5.0  # for the answer to QUIT, which nothing depends on
+_Wait: TypeAlias = Callable[[], Awaitable[None]]
 _UNAGREED = ("EHLO", "HELO", "STARTTLS")
 
 
@@ -153,7 +155,7 @@ class Session:
         envelope: Envelope,
         content: Content,
         *,
-        ends_after: asyncio.Future[None] | None = None,
+        ends_after: _Wait | None = None,
     ) -> tuple[RecipientResult, ...]:
         """Send a message; returns one result for each of the envelope's recipients.
 
@@ -161,7 +163,7 @@ class Session:
             entry_id: for the log.
             envelope: with one recipient at least.
             content: the message.
-            ends_after: what has to be done before the host may take the message.
+            ends_after: waits for what has to be done before the host may take the message.
         """
         self._entry_id = entry_id
         self._said.clear()
@@ -227,10 +229,10 @@ class Session:
             return False
         return last.command in _UNAGREED and (last.command == "STARTTLS" or last.reply.is_positive)
 
-    async def _stream(self, content: Content, ends_after: asyncio.Future[None] | None) -> None:
+    async def _stream(self, content: Content, ends_after: _Wait | None) -> None:
         """Send the content, listening all the while: the host may refuse it in the middle."""
         writer = DataWriter()
-        octets = b""  # written with what follows, so that a short message is one packet
+        octets = b""  # written with what follows: a short message with its end is one packet
         try:
             async with aclosing(_pieces(content)) as pieces:
                 async for piece in pieces:
@@ -243,10 +245,8 @@ class Session:
         except OSError as error:  # half a content is never ended as if it were whole
             self._events += self._engine.connection_lost(f"the content can't be read: {error}")
             return
-        if ends_after is not None and not ends_after.done():
-            await self._write(octets)
-            octets = b""
-            await asyncio.wait((ends_after,))
+        if ends_after is not None:
+            await ends_after()
         if self._wire.has_unread:
             self._events += await self._exchange(self._manner.timeout_s)
         if not self._engine.closed:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import cast
 
 from appliance.connectors.smtp_out.lanes import (
     MOST,
+    MOST_CLAIMED,
     MOST_PROVEN,
     MOST_RECIPIENTS,
     MOST_UNPROVEN,
@@ -104,11 +106,69 @@ def test_the_share_of_each_shrinks_as_room_gets_short() -> None:
         assert chosen is not None
         chosen[0].proven = True
         number = 0
-        while lanes.add(key, claimed(letter, number := number + 1)):
-            pass
-        assert number <= MOST_PROVEN
-    assert lanes.room >= 4 * MOST_UNPROVEN
+        while key not in lanes.full():
+            for _ in range(lanes.batch):
+                assert lanes.add(key, claimed(letter, number := number + 1))
+        assert number < MOST_PROVEN + MOST_CLAIMED
+    assert lanes.room >= MOST_UNPROVEN
+    assert lanes.batch >= MOST_UNPROVEN
     assert lanes.add("new.test", claimed("new"))
+
+
+def test_a_connection_takes_its_fair_share_of_what_waits() -> None:
+    lanes = Lanes()
+    for number in range(6):
+        lanes.add("b.test", claimed(f"A{number}"))
+    chosen = lanes.start(most=9, most_each=9)
+    assert chosen is not None
+    lane = chosen[0]
+    lane.proven = True
+    lanes.start(most=9, most_each=9)  # A1 goes by another connection
+    assert [group[0].entry_id for group in lanes.take_some(lane, 8)] == ["A2", "A3"]
+    assert [group[0].entry_id for group in lanes.take_some(lane, 8)] == ["A4"]
+    assert [group[0].entry_id for group in lanes.take_some(lane, 8)] == ["A5"]
+    assert lanes.take_some(lane, 8) == []
+
+
+def test_new_mail_rouses_a_resting_connection_rather_than_open_another() -> None:
+    async def scenario() -> None:
+        lanes = Lanes()
+        lanes.add("b.test", claimed("A"))
+        chosen = lanes.start(most=9, most_each=9)
+        assert chosen is not None
+        lane, group = chosen
+        lane.proven = True
+        lanes.drop(lane, group)
+        resting = asyncio.create_task(lanes.rest(lane, 3600))
+        await asyncio.sleep(0)  # it rests
+        lanes.add("b.test", claimed("B"))
+        assert lanes.start(most=9, most_each=9) is None
+        await resting
+        assert [group[0].entry_id for group in lanes.take_some(lane, 8)] == ["B"]
+
+    asyncio.run(scenario())
+
+
+def test_a_resting_connection_gives_its_place_to_a_destination_that_has_none() -> None:
+    async def scenario() -> None:
+        lanes = Lanes()
+        lanes.add("b.test", claimed("A"))
+        chosen = lanes.start(most=1, most_each=1)
+        assert chosen is not None
+        lane, group = chosen
+        lanes.drop(lane, group)
+        resting = asyncio.create_task(lanes.rest(lane, 3600))
+        await asyncio.sleep(0)  # it rests
+        lanes.add("c.test", claimed("B"))
+        assert lanes.start(most=1, most_each=1) is None
+        await resting
+        assert lanes.take_some(lane, 8) == []
+        lanes.end(lane)
+        following = lanes.start(most=1, most_each=1)
+        assert following is not None
+        assert following[0].key == "c.test"
+
+    asyncio.run(scenario())
 
 
 def test_what_is_let_go_can_be_taken_again() -> None:
