@@ -112,6 +112,7 @@ def _bench(entry: Entry, options: argparse.Namespace) -> bool:
             _say(f"  kept: {work}\n")
         else:
             shutil.rmtree(work, ignore_errors=True)
+            os.sync()  # so that the next row does not wait for it
     seconds = round(time.monotonic() - begin)
     _say(result.table(found) + f"  took {seconds} s\n")
     is_try = options.peer_only or options.scale != 1
