@@ -129,7 +129,8 @@ def _told(row: Row, names: tuple[str, str], pair: tuple[Figures, Figures]) -> st
     label, _ = _meaning(row, row.measure)
     peer, ours = (each[row.measure] for each in pair)
     ratio = f", ratio {ours / peer:.3g}" if peer else ""
-    return f"{names[0]} {peer:,.4g}, {names[1]} {ours:,.4g} {label}{ratio}"
+    texts = [f"{value:,.0f}" if value >= 1000 else f"{value:.4g}" for value in (peer, ours)]
+    return f"{names[0]} {texts[0]}, {names[1]} {texts[1]} {label}{ratio}"
 
 
 def _meaning(row: Row, name: str) -> tuple[str, Better]:

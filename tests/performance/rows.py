@@ -255,7 +255,7 @@ _ROWS = (
         goal=1.8,
         connections=4,
         mailboxes=4,
-        count=12000,
+        count=24000,
     ),
     Row(
         name="pop3-retr-pipelined",
@@ -266,7 +266,7 @@ _ROWS = (
         goal=5,
         connections=4,
         mailboxes=4,
-        count=12000,
+        count=24000,
         window=50,
     ),
     Row(
