@@ -183,6 +183,7 @@ _ROWS = (
         count=4000,
         cpu_floor=1 / 2,
         cpu_goal=1 / 6,
+        stays=True,
     ),
     Row(
         name="latency-c50",
@@ -232,6 +233,7 @@ _ROWS = (
         mailboxes=10000,
         count=10000,
         unit="recipient",
+        stays=True,
     ),
     Row(
         name="pop3-login",
