@@ -76,7 +76,7 @@ def _prepare(server: Server, row: Row) -> None:
         case Work.LIST:
             if not server.delivered():
                 server.fill(row.held, row.size)
-            for pause in (0, LIST_SETTLE, 0):
+            for pause in (0, 0, 0, LIST_SETTLE, 0, 0, 0, 0):  # each of several processes is warm
                 list_all(server.pop3, server.accounts[0], row.held)
                 time.sleep(pause)
         case Work.IDLE_SMTP | Work.IDLE_POP3:
