@@ -10,7 +10,12 @@ import sys
 
 __all__ = ["InstallError", "ensure_peers"]
 
-_PACKAGES = {"postfix": "smtp-source", "dovecot-pop3d": "dovecot", "dovecot-lmtpd": "dovecot"}
+_PACKAGES = {
+    "postfix": "smtp-source",
+    "dovecot-pop3d": "dovecot",
+    "dovecot-lmtpd": "dovecot",
+    "openssl": "openssl",
+}
 _EXTRA = {"dovecot-pop3d": "/usr/lib/dovecot/pop3", "dovecot-lmtpd": "/usr/lib/dovecot/lmtp"}
 _POLICY = pathlib.Path("/usr/sbin/policy-rc.d")
 
@@ -28,7 +33,7 @@ def _missing() -> list[str]:
 
 
 def ensure_peers() -> None:
-    """Makes sure that Postfix, smtp-source and Dovecot are there; says what it installs.
+    """Makes sure that Postfix, its tools, Dovecot and openssl are there; says what it installs.
 
     Raises:
         InstallError: this is not root, not Debian, or the installation failed.
