@@ -175,11 +175,17 @@ class Posthouse(Server):
 
 
 def commit() -> str:
-    """Returns the source's commit, or that there is none: a wheel has no repository."""
+    """Returns the source's commit, or that there is none: a wheel has no repository.
+
+    Results and the page made from them don't count as changes of the source.
+    """
+    made = (":!bench", ":!docs/performance", ":!docs/performance.md")
     try:
-        return run("git", "-C", str(_ROOT), "describe", "--always", "--dirty").strip()
+        found = run("git", "-C", str(_ROOT), "rev-parse", "--short", "HEAD").strip()
+        changed = run("git", "-C", str(_ROOT), "status", "--porcelain", "--", ".", *made)
     except ServerError:
         return "unknown"
+    return f"{found}-dirty" if changed.strip() else found
 
 
 def port_base() -> int:
