@@ -38,6 +38,9 @@ PORTS = {
     "httpmail": 8080,
 }
 """Each listener's port above the base."""
+_LOGINS = 8
+"""How often each mailbox logs in at the start: every process has most likely seen it then."""
+
 _FEW = 20
 """Up to so many mailboxes are looked at by POP3, more in the store."""
 
@@ -62,8 +65,8 @@ class Posthouse(Server):
             self.furnish(house)
         self.serve()
         if len(self.accounts) <= _FEW:
-            # The first login of each mailbox costs an argon2id hash.
-            for account in self.accounts:
+            # The first login of each mailbox costs an argon2id hash in each of the processes.
+            for account in self.accounts * _LOGINS:
                 stat(self.pop3, account)
 
     def serve(self) -> None:
