@@ -186,7 +186,8 @@ def _machines(results: Mapping[str, Record]) -> str:
     for record in results.values():
         machine = record["machine"]
         words = (
-            f"{machine['cores']} cores ({machine['cpu']}), {machine['memory']} of memory, "
+            f"{machine['cores']} cores ({machine['cpu']}), "
+            f"{int(machine['memory'].split()[0]) / 1024**2:.0f} GiB of memory, "
             f"{machine['system']}, Linux {machine['kernel']}, Python {machine['python']}, "
             f"{machine['file system'].partition(' ')[0]}"
         )
