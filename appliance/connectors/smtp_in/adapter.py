@@ -218,6 +218,8 @@ class Adapter(SMTP):
     def connection_lost(self, error: Exception | None) -> None:
         """Let everything go."""
         super().connection_lost(error)
+        # rings of references would stay until the collector's next round
+        self._reader = self._writer = self._client_connected_cb = None  # type: ignore[assignment]
         talk, self._talk = self._talk, None
         if talk is not None:
             talk.gone(error)
