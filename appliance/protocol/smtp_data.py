@@ -23,7 +23,6 @@ _END: Final = b"\r\n.\r\n"
 _FIRST_FAULT: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
 _DOT: Final = re.compile(rb"\n\.")  # `in` takes three times as long
 _LINE_END: Final = re.compile(rb"\r\n?|\n")
-_HARMLESS: Final = bytes(set(range(256)) - set(b"\r\n\0"))
 
 
 class Fault(StrEnum):
@@ -40,8 +39,10 @@ _FAULT_OF: Final = {b"\r": Fault.BARE_CR, b"\n": Fault.BARE_LF, b"\0": Fault.NUL
 
 def _is_clean(data: bytes) -> bool:
     """Whether every CR and LF is half of a CRLF and there is no NUL."""
-    left = data.translate(None, _HARMLESS)  # a tenth of the time that searching for each takes
-    return left == b"\r\n" * (len(left) // 2)
+    if b"\0" in data:
+        return False
+    joined = b"\r\n".join(data.splitlines())  # a third of the time that counting each takes
+    return data in (joined, joined + b"\r\n")
 
 
 class DataReader:

@@ -20,6 +20,7 @@ from aiosmtpd.smtp import SMTP
 
 from appliance.net.listeners import Listener, plain_address
 
+_BLOCK = 256 << 10  # octets that are read at once
 _LINES_A_TURN = 50  # answered before other connections have theirs
 _MAX_RECEIVED = 64 << 10  # octets that wait while something is under way; then reading pauses
 _MAX_OUTGOING = 64 << 10
@@ -59,7 +60,7 @@ class Host(Protocol):
         """Hear of an error that nobody foresaw; hang up."""
 
 
-class Adapter(SMTP):
+class Adapter(SMTP, asyncio.BufferedProtocol):
     """One connection.
 
     Attributes:
@@ -81,6 +82,7 @@ class Adapter(SMTP):
         )
         self._host = host
         self._talk: Talk | None = None
+        self._place = memoryview(bytearray(_BLOCK))
         self._received = b""
         self._at = 0  # how much of it has been taken
         self._is_skipping = False  # the rest of a line that is too long
@@ -187,8 +189,16 @@ class Adapter(SMTP):
         else:
             self._work()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's
+        """Say where octets are read to: one place for all connections, for they are taken at once.
+
+        Without it each read allocates 256 KiB, which takes longer than the read.
+        """
+        return self._place
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Take octets and answer what is complete."""
+        data = bytes(self._place[:nbytes])
         self.active_at = self.loop.time()
         if self._at < len(self._received):
             data = self._received[self._at :] + data

@@ -63,6 +63,8 @@ def test_end_marker_is_found_wherever_it_is_cut(cut: int) -> None:
         (b"a\r\n.\rMAIL", Fault.BARE_CR),
         (b"a\r.\rMAIL", Fault.BARE_CR),
         (b"a\r.\r\nMAIL", Fault.BARE_CR),
+        (b"a\r.\nMAIL", Fault.BARE_CR),
+        (b"a\rb\nc\r\nMAIL", Fault.BARE_CR),
         (b"a\r\r\n.\nMAIL", Fault.BARE_CR),
         (b"a\r\n.\0\r\nMAIL", Fault.NUL),
         (b"a\0\nMAIL", Fault.NUL),
