@@ -633,3 +633,16 @@ def test_a_message_that_webmail_deletes_meanwhile_is_gone(inside: Services) -> N
         for command in ("RETR 2", "RETR 1", "TOP 2 0"):
             assert client.do(command) == "-ERR [SYS/PERM] the message has been deleted"
         assert client.do("QUIT").startswith("+OK")
+
+
+def test_sessions_with_tls_take_little_memory_while_they_are_idle(server: Server) -> None:
+    for client in [Pop3(server.ports["pop3s"], tls=server.tls) for _ in range(5)]:
+        client.close()
+    peak = Peak(server, "pop3")
+    clients = [Pop3(server.ports["pop3s"], tls=server.tls) for _ in range(60)]
+    for client in clients:
+        assert client.do("CAPA").startswith("+OK")
+        client.until_dot()
+    assert peak.growth_kib()["pop3"] < 60 * 100
+    for client in clients:
+        client.close()
