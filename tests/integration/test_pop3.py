@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -646,3 +647,26 @@ def test_sessions_with_tls_take_little_memory_while_they_are_idle(server: Server
     assert peak.growth_kib()["pop3"] < 60 * 100
     for client in clients:
         client.close()
+
+
+def test_others_are_answered_while_a_long_answer_is_made(
+    inside: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_answered = threading.Event()
+    seen: list[bool] = []
+
+    def pieces(*_: object) -> Iterator[bytes]:
+        end = time.monotonic() + 5
+        while not is_answered.is_set() and time.monotonic() < end:
+            yield b"1 1\r\n"
+        seen.append(is_answered.is_set())
+
+    with _with_messages(inside, b"one") as client, Pop3(inside.ports["pop3"]) as other:
+        monkeypatch.setattr(maildrop.Listings, "pieces", pieces)
+        monkeypatch.setattr(connection, "_MAX_OUTGOING", 1)
+        client.send(b"LIST\r\n")
+        assert client.line().startswith(b"+OK")
+        assert other.do("CAPA").startswith("+OK")
+        is_answered.set()
+        client.until_dot()
+        assert seen == [True]

@@ -325,7 +325,7 @@ class Pop3Connection(asyncio.BufferedProtocol):
         return copy.content(self._service.house.store.folder(self._maildrop.postoffice_id))
 
     def _pour(self, event: Event, pieces: Iterator[bytes], size: int) -> None:
-        """Send a long answer; what the client does not take at once goes on beside the others."""
+        """Send a long answer; its second piece and those behind it beside other sessions' work."""
         octets = 0
         first = ""
         for piece in pieces:
@@ -334,9 +334,8 @@ class Pop3Connection(asyncio.BufferedProtocol):
             self._put(piece)
             if self._waiting > _MAX_OUTGOING:
                 self._flush()
-                if self._is_paused:
-                    self._start(self._pour_on(event, pieces, first, octets, size))
-                    return
+                self._start(self._pour_on(event, pieces, first, octets, size))
+                return
         self._log(event.verb, event.detail, first, octets, size)
 
     async def _pour_on(
@@ -354,7 +353,8 @@ class Pop3Connection(asyncio.BufferedProtocol):
         self._log(event.verb, event.detail, first, octets, size)
 
     async def _drain(self) -> None:
-        """Wait until the client has read."""
+        """Let others have their turn, and wait until the client has read."""
+        await asyncio.sleep(0)
         while self._is_paused and self._transport is not None:
             self._writable = asyncio.Event()
             await self._writable.wait()
