@@ -26,7 +26,7 @@ PATHS = {
     "journey": "queues/journey.db",
     "state": "run/state.db",
 }
-_MAX_OPEN_STORES = 1024
+_OPEN_STORES = 64
 _LEAST_OPEN_STORES = 32
 _DESCRIPTORS_EACH = 8  # of an open store: database, log and index of its connections, its lock
 _ROOMY_STORES = 64  # may keep CACHE_KB a connection in memory; those opened while there are more:
@@ -50,6 +50,7 @@ class Databases:
         self._open: dict[str, Database] = {}
         self._stores: OrderedDict[int, Database] = OrderedDict()
         self._made: set[int] = set()
+        self._most_stores = _OPEN_STORES
         if not url:
             refuse_network_home(home)
 
@@ -64,6 +65,10 @@ class Databases:
                     _ensure(database, self.schemas[role])
                     self._open[role] = database
         return database
+
+    def keep_stores(self, most: int) -> None:
+        """Keep so many stores open, instead of 64, as far as descriptors allow."""
+        self._most_stores = _fitting_stores(most, descriptors())
 
     def store(self, postoffice_id: int) -> Database:
         """Return the database that keeps a post office's mail."""
@@ -81,9 +86,10 @@ class Databases:
             _ensure(opened, self.schemas["store"])
         with self._lock:
             self._made.add(postoffice_id)
-            database = self._stores.setdefault(postoffice_id, opened)
+            known = next(iter(self._stores.values()), opened) if self.url else opened
+            database = self._stores.setdefault(postoffice_id, known)
             closing = [] if database is opened else [opened]
-            if not self.url and len(self._stores) > _how_many_stores(descriptors()):
+            if not self.url and len(self._stores) > self._most_stores:
                 closing.append(self._stores.popitem(last=False)[1])
         for each in closing:
             each.release()
@@ -133,10 +139,10 @@ class Databases:
         return Database(engine, name=role)
 
 
-def _how_many_stores(limit: int) -> int:
+def _fitting_stores(wanted: int, limit: int) -> int:
     """Return how many stores may be open where so many descriptors may."""
     fitting = (limit - _OTHER_DESCRIPTORS) // _DESCRIPTORS_EACH
-    return min(_MAX_OPEN_STORES, max(fitting, _LEAST_OPEN_STORES))
+    return min(wanted, max(fitting, _LEAST_OPEN_STORES))
 
 
 def _ensure(database: Database, schema: Schema) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.database.databases import Databases, _how_many_stores
+from appliance.database.databases import Databases, _fitting_stores
 from appliance.database.errors import SchemaMismatch, UnsafeHome
 from appliance.operations.house import SCHEMAS, House
 
@@ -82,10 +82,8 @@ def test_released_databases_open_again(house: House) -> None:
     house.databases.store(1)
 
 
-def test_only_so_many_tenants_files_are_open(
-    house: House, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("appliance.database.databases._MAX_OPEN_STORES", 2)
+def test_only_so_many_tenants_files_are_open(house: House, database_url: str) -> None:
+    house.databases.keep_stores(2)
     first = house.databases.store(1)
     house.databases.store(2)
     assert house.databases.store(1) is first
@@ -101,7 +99,8 @@ def test_only_so_many_tenants_files_are_open(
 def test_open_tenants_files_fit_into_the_descriptors_there_are(
     descriptors: int, stores: int
 ) -> None:
-    assert _how_many_stores(descriptors) == stores
+    assert _fitting_stores(1024, descriptors) == stores
+    assert _fitting_stores(8, descriptors) == 8
 
 
 def test_many_open_tenants_files_keep_less_in_memory(

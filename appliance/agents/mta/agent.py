@@ -44,6 +44,7 @@ _MARK_AFTER = 100
 _MARK_WITHIN_S = 0.1
 _POLL_S = 1.0
 _GATHER_S = 0.01
+_OPEN_STORES = 1024
 _COLLECT_AFTER = 20_000  # objects
 
 
@@ -308,6 +309,7 @@ def run(
 
     signal.signal(signal.SIGTERM, stop)
     manager.answer_reload()
+    house.databases.keep_stores(_OPEN_STORES)
     agent = MtaAgent(house, logs, part)
     gc.freeze()  # what is there now stays; what a batch makes holds no rings
     gc.set_threshold(_COLLECT_AFTER, 10, 10)
