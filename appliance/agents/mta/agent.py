@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import os
 import signal
 import time
 import traceback
@@ -31,13 +30,11 @@ from appliance.operations.reception import route
 from appliance.queue.desk import Desk
 from appliance.queue.entry import Claimed, Connector, Finished, Mark, Routed, State
 from appliance.queue.journey import Accepted
-from appliance.queue.parts import WHOLE, Part, how_many
+from appliance.queue.parts import WHOLE, Part
 from appliance.rules.routing import NotNow, Nowhere, Route, ToMailbox, ToRemote
 from appliance.runtime import manager, metrics, steps
 from appliance.runtime.doorbell import Doorbell
 from appliance.runtime.logs import Exchange, Logs
-from appliance.settings import mta
-from appliance.settings.snapshot import Snapshot
 
 _BATCH = 1000  # recipients; their contents are read piece by piece
 _MARK_AFTER = 100
@@ -277,11 +274,6 @@ def _from_to(address: str, target: Target) -> str:
 def _wants_success(copy: Delivered) -> bool:
     notify = copy.claimed.recipient.notify
     return copy.problem is None and notify is not None and Notify.SUCCESS in notify
-
-
-def processes(settings: Snapshot) -> int:
-    """Return how many of these agents work side by side on this machine."""
-    return how_many(settings[mta.processes], len(os.sched_getaffinity(0)))
 
 
 def run(
