@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from appliance.connectors.smtp_out import agent, courier
+from appliance.connectors.smtp_out import agent, courier, lanes
 from appliance.connectors.smtp_out.agent import Sender
+from appliance.journey.reason import Reason
 from appliance.mail.address import Address
 from appliance.mail.envelope import Body, Envelope, Notify, Recipient, Ret
 from appliance.net.resolver import FixedResolver, Mx, NxDomain, ResolverError, Temporary
@@ -928,6 +929,46 @@ def test_what_was_due_shares_the_failure_of_one_call(play: Callable[[Scenario], 
                 "all are deferred",
             )
             assert len(host.sessions) < 20
+
+    play(scenario)
+
+
+def test_mail_for_others_passes_what_is_put_off(
+    play: Callable[[Scenario], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Very much may be due for a dead destination; mail that comes then does not wait for it."""
+    monkeypatch.setattr(lanes, "MOST_CLAIMED", 4)
+    left: list[int] = []
+
+    async def scenario(post: Post) -> None:
+        dead: list[str] = []
+        good: list[str] = []
+        real = courier.Courier.shared_failure
+
+        def shared_failure(self: courier.Courier, key: str, claimed: Claimed) -> Reason | None:
+            found = real(self, key, claimed)
+            if found is not None and not good:
+                good.append(post.submit("bob@beta.test"))
+            return found
+
+        def script(line: str) -> str | None:
+            if line == ".":
+                left.append(sum(post.states(entry).count("pending") for entry in dead))
+            return None
+
+        monkeypatch.setattr(courier.Courier, "shared_failure", shared_failure)
+        async with RemoteHost(script=script) as host:
+            post.know("beta.test", host)
+            post.errors["dead.test"] = Temporary("dead.test", 9002, "nobody answers")
+            post.set(retry__delay_notice="off")
+            dead += [
+                post.submit(*(f"u{number}-{each}@dead.test" for each in range(100)))
+                for number in range(4)
+            ]
+            post.clock.advance(1)
+            await post.until(lambda: good, "some have shared the failure")
+            await post.gone(good[0])
+        assert left[0] > 100
 
     play(scenario)
 

@@ -107,8 +107,13 @@ class Sender:
             await self._finish()
 
     async def _fill(self) -> None:
-        """Claim what is due, as far as there is room for it, and start couriers."""
+        """Claim what is due, as far as there is room for it, and start couriers.
+
+        What shares a failed call is put off at once. There may be very much of it, so that each
+        second claim passes it by: mail for others does not wait until the last of it is put off.
+        """
         self._is_limited = False
+        put_off: set[str] = set()
         while not self._stop.is_set():
             is_smart = self._house.settings[smarthost.enabled]
             full = self._lanes.full()
@@ -116,7 +121,9 @@ class Sender:
             if not self._lanes.room or (is_smart and "" in full):
                 break
             most = self._lanes.batch
-            claim = partial(self._house.queue.claim, but=self._lanes.in_hand, without=full)
+            passed_by, put_off = put_off, set()
+            without = [*full, *passed_by]
+            claim = partial(self._house.queue.claim, but=self._lanes.in_hand, without=without)
             found = await asyncio.to_thread(claim, Connector.SMTP, most)
             surplus: list[Claimed] = []
             failures: list[Failure] = []
@@ -125,6 +132,8 @@ class Sender:
                 reason = self._courier.shared_failure(key, claimed)
                 if reason is not None:
                     failures.append(Failure(claimed, reason))
+                    if not is_smart:
+                        put_off.add(key)
                 elif not self._lanes.add(key, claimed):
                     surplus.append(claimed)
             self._is_limited = self._is_limited or bool(surplus)
@@ -132,7 +141,7 @@ class Sender:
             await self._lease(surplus, keep=False)
             if failures:
                 await self._courier.fail(failures)
-            if len(found) < most:
+            if len(found) < most and not passed_by:
                 break
 
     def _dispatch(self) -> None:
