@@ -294,7 +294,7 @@ def _row(record: Record, peers: dict[str, tuple[str, list[str]]]) -> str:
             cells.append(_spread(measure.get("ratio")))
         cells += [_limit(measure, "floor"), _limit(measure, "goal"), _verdict(measure)]
         lines.append("| " + " | ".join(cells) + " |")
-    runs = len(record["measures"][0]["raw"]["ours"])
+    runs = max(len(measure["raw"]["ours"]) for measure in record["measures"])
     lines.append(f"\n{runs} {'pairs' if record.get('peer') else 'rounds'}; {record['order']}.\n")
     lines.append(_configuration(record, peers))
     return "\n".join(lines)

@@ -55,17 +55,31 @@ def _fill_inbox(house: House, accounts: Sequence[Account], size: int) -> None:
     furnish.put_messages(house, mailbox, size)
 
 
-def _inbox_doors(server: Posthouse, _size: int) -> Doors:
+def _webmail(server: Posthouse) -> tuple[Browser, str]:
+    """Signs the first mailbox in; returns the browser and the path of its Inbox."""
     account = server.accounts[0]
     with server.house() as house:
         mailbox = house.directory.mailbox(account.login)
         assert mailbox is not None
         inbox = house.store.mailbox(mailbox.postoffice_id, mailbox.id).special(Use.INBOX)
     browser = Browser(server.ports["web"], "webmail", account.login, account.password)
+    return browser, f"/webmail/{inbox.id}/"
+
+
+def _first_list(server: Posthouse) -> Doors:
+    """The first list by something else than the date makes sort keys, once for each message."""
+    browser, path = _webmail(server)
+    browser.get(path)
+    return {"webmail, the very first list by sender, s": _page(browser, f"{path}?order=sender")}
+
+
+def _inbox_doors(server: Posthouse, _size: int) -> Doors:
+    account = server.accounts[0]
+    browser, inbox = _webmail(server)
     doors: dict[str, Callable[[], object]] = {}
     for order in Order:
         for way in ("down", "up"):
-            path = f"/webmail/{inbox.id}/?order={order.value}&way={way}"
+            path = f"{inbox}?order={order.value}&way={way}"
             doors[f"webmail list page by {order.value}, {way}, ms"] = _page(browser, path)
     doors["POP3 login + STAT + QUIT, ms"] = lambda: stat(server.pop3, account)
     doors["POP3 login + RETR of the last + QUIT, ms"] = lambda: _retr_last(server, account)
@@ -195,6 +209,7 @@ SCENES = (
         sizes=(100, 100_000),
         furnish=_fill_inbox,
         doors=_inbox_doors,
+        once=_first_list,
         judged=("webmail list page",),
     ),
     Scene(
@@ -204,6 +219,7 @@ SCENES = (
         sizes=(100, 1_000_000),
         furnish=_fill_inbox,
         doors=_inbox_doors,
+        once=_first_list,
         repeats=10,
     ),
     Scene(

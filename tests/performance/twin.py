@@ -48,6 +48,7 @@ class Scene:
         furnish: fills a home before its first start: house, accounts, size.
         doors: opens what a round needs on a started server, and returns its operations by their
             label, with the unit in milliseconds.
+        once: what happens in a home's first round only, with the unit in seconds, by its label.
         mailboxes: how many a home of a size has.
         postoffices: the same.
         repeats: how often each operation is done in a round.
@@ -62,6 +63,7 @@ class Scene:
     sizes: tuple[int, int]
     furnish: Callable[[House, Sequence[Account], int], None]
     doors: Callable[[Posthouse, int], Doors]
+    once: Callable[[Posthouse], Doors] | None = None
     mailboxes: Callable[[int], int] = lambda _: 1
     postoffices: Callable[[int], int] = lambda _: 1
     repeats: int = 20
@@ -117,6 +119,12 @@ def run(scene: Scene, plan: Plan) -> Result:
             begin = time.monotonic()
             for side, twin in enumerate(twins):
                 note("start-up until ready, s", side, twin.restart())
+            for side, twin in enumerate(twins):
+                once = scene.once(twin) if scene.once is not None and number == 1 else {}
+                for label, operation in once.items():
+                    start = time.perf_counter()
+                    operation()
+                    note(label, side, time.perf_counter() - start)
             sides = [scene.doors(twin, twin.size) for twin in twins]
             for label in sides[0]:
                 for side, took in enumerate(_in_turn([each[label] for each in sides], scene)):

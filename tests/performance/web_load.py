@@ -9,6 +9,7 @@ import base64
 import http.client
 import re
 import urllib.parse
+from collections.abc import Mapping
 
 from clients import PATIENCE, Account, ClientError
 
@@ -18,6 +19,26 @@ _LIST = """<?xml version="1.0"?>
 <D:propfind xmlns:D="DAV:" xmlns:hm="urn:schemas:httpmail:" xmlns:m="urn:schemas:mailheader:">
 <D:prop><D:isfolder/><hm:read/><m:hasattachment/><m:to/><m:from/><m:subject/><m:date/>
 <D:getcontentlength/></D:prop></D:propfind>"""
+
+
+def _exchange(
+    connection: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    body: str | None,
+    headers: Mapping[str, str],
+) -> tuple[http.client.HTTPResponse, bytes]:
+    """Asks once more where the server has closed a connection that was idle, as browsers do."""
+    for is_last in (False, True):
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer, answer.read()
+        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+            connection.close()
+            if is_last:
+                raise
+    raise AssertionError(path)
 
 
 class Browser:
@@ -41,9 +62,7 @@ class Browser:
         headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items())}
         if body is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
-        self._connection.request(method, path, body, headers)
-        answer = self._connection.getresponse()
-        octets = answer.read()
+        answer, octets = _exchange(self._connection, method, path, body, headers)
         if answer.status != status:
             raise ClientError(f"{method} {path} answered {answer.status}")
         for line in answer.headers.get_all("Set-Cookie") or ():
@@ -79,9 +98,7 @@ class HttpMail:
 
     def _ask(self, method: str, path: str, body: str, status: int) -> bytes:
         headers = {**self._headers, "Depth": "1,noroot", "Translate": "f"}
-        self._connection.request(method, path, body.encode(), headers)
-        answer = self._connection.getresponse()
-        octets = answer.read()
+        answer, octets = _exchange(self._connection, method, path, body, headers)
         if answer.status != status:
             raise ClientError(f"{method} {path} answered {answer.status} {answer.reason}")
         return octets
