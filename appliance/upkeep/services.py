@@ -30,7 +30,6 @@ from appliance.upkeep import wsgi
 from appliance.upkeep.wsgi import WsgiService, wsgi_services
 
 _MOST_PROCESSES = 8
-_PROCESSES = {"smtp": smtp.processes, "pop3": pop.processes}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +60,10 @@ Body = Callable[[Config, Sequence[Listener], Seat, Callable[[], None]], None]
 def seats(service: str, settings: Snapshot) -> list[Seat]:
     """Return the processes that a service consists of; to be made before they are forked."""
     cores = len(os.sched_getaffinity(0))
-    if service in _PROCESSES:
-        many = settings[_PROCESSES[service]] or min(cores, _MOST_PROCESSES)
+    if service == "smtp":  # every other core: its writer and the MTA agent want the others
+        many = settings[smtp.processes] or min(max(1, cores // 2), _MOST_PROCESSES)
+    elif service == "pop3":
+        many = settings[pop.processes] or min(cores, _MOST_PROCESSES)
     elif service == "mta":
         many = how_many(settings[mta_settings.processes], cores)
     else:

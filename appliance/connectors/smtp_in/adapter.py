@@ -213,7 +213,7 @@ class Adapter(SMTP, asyncio.BufferedProtocol):
         self._has_ended = True
         self._work()
         # an SSL transport can't stay half open
-        return self.transport is not None and not self.transport.get_extra_info("ssl_object")
+        return not self.listener.tls and self._original_transport is None
 
     def pause_writing(self) -> None:
         """Stop answering: the client does not read."""
