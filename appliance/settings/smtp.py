@@ -217,9 +217,9 @@ processes = define(
         scopes=(Scope.SERVER, Scope.NODE),
         effect=Effect.RESTART,
         help=(
-            "How many processes receive mail side by side, from the service's next start. 0: one for "
-            "each two cores, 8 at most, since the mail is written and delivered beside them. Limits of "
-            "connections hold for all of them together."
+            "How many processes receive mail side by side, from the service's next start. 0: one "
+            "for each two cores, 8 at most, since mail is written and delivered beside them. "
+            "Limits of connections hold for all of them together."
         ),
     )
 )
