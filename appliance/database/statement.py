@@ -33,6 +33,8 @@ _DIALECTS: dict[str, Dialect] = {
 
 
 _HANDED_IN = object()
+_AT_ONCE = (32, 8, 2)  # rows of one insert
+_INSERT = re.compile(r"(INSERT INTO [^()]*\([^()]*\) VALUES )(\([^()]*\))((?: ON CONFLICT[^?:]*)?)")
 _PLAIN = re.compile(r"[A-Za-z0-9 _.-]*")
 _PLACEHOLDERS = {
     SQLITE: re.compile(r"(?<![\w:]):([a-zA-Z_]\w*)"),
@@ -67,7 +69,7 @@ class Cursor(Protocol):
 class _Text:
     """A statement's text for one dialect."""
 
-    __slots__ = ("fixed", "make_row", "text")
+    __slots__ = ("bulk", "fixed", "make_row", "names", "text")
 
     def __init__(self, element: ClauseElement, dialect: str, columns: Sequence[str] | None) -> None:
         options: dict[str, Any] = {}
@@ -85,6 +87,15 @@ class _Text:
         }
         self.text, self.fixed = _written_out(str(compiled), fixed, dialect)
         self.make_row: Callable[[Iterable[Any]], Row] | None = None
+        self.bulk: list[tuple[int, str]] = []  # inserts of so many rows, by position
+        self.names: list[str] = []  # of one row's parameters, in their order
+        if dialect == SQLITE and (found := _INSERT.fullmatch(self.text)) is not None:
+            placeholder = _PLACEHOLDERS[dialect]
+            self.names = placeholder.findall(found[2])
+            row = placeholder.sub("?", found[2])
+            self.bulk = [
+                (count, f"{found[1]}{', '.join([row] * count)}{found[3]}") for count in _AT_ONCE
+            ]
 
 
 def _written_out(text: str, fixed: Mapping[str, Any], dialect: str) -> tuple[str, dict[str, Any]]:
@@ -150,11 +161,22 @@ class Connection:
         return self._cursor.rowcount
 
     def run_many(self, sql: Statement, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Run a statement once for each set of parameters (the same names in all)."""
+        """Run a statement once for each set of parameters (the same names in all).
+
+        On SQLite an insert takes several rows a step: the driver lets go of the interpreter's lock
+        at each step, and gets it back only when a busy event loop lets go of it.
+        """
         text = sql.on(self.dialect)
         if text.fixed:
             rows = [{**text.fixed, **row} for row in rows]
-        self._cursor.executemany(text.text, rows)
+        done = 0
+        for count, bulk in text.bulk:
+            while len(rows) - done >= count:
+                some = rows[done : done + count]
+                self._cursor.execute(bulk, [row[name] for row in some for name in text.names])
+                done += count
+        if done < len(rows):
+            self._cursor.executemany(text.text, rows[done:])
 
     def rows(self, sql: Sql, params: Mapping[str, Any] | None = None) -> list[Row]:
         """Run a query; returns its rows as named tuples."""

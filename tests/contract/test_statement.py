@@ -129,6 +129,32 @@ def test_parameters_and_values_of_one_statement_do_not_mix(database: Database) -
     assert rows == [("a", 8, b"fixed"), ("b", 1, None), ("c", 9, b"fixed")]
 
 
+@pytest.mark.parametrize("count", [0, 1, 2, 9, 32, 75])
+def test_any_number_of_rows_is_inserted_in_its_order(database: Database, count: int) -> None:
+    rows = [{"name": f"n{n}", "size": n, "octets": bytes([n, 0])} for n in range(count)]
+    database.transact(lambda transaction: transaction.run_many(_INSERT, rows))
+    with database.reader() as connection:
+        assert connection.tuples(_ALL) == [(f"n{n}", n, bytes([n, 0])) for n in range(count)]
+
+
+def test_one_row_too_many_of_its_name_leaves_nothing_of_all(database: Database) -> None:
+    rows = [{"name": f"n{n % 40}", "size": n, "octets": None} for n in range(41)]
+    with pytest.raises(Conflict):
+        database.transact(lambda transaction: transaction.run_many(_INSERT, rows))
+    with database.reader() as connection:
+        assert connection.tuples(_ALL) == []
+
+
+def test_constants_of_a_bulk_insert_are_in_every_row(database: Database) -> None:
+    some = Statement(
+        insert(things).values(name=param("which"), size=param("to"), octets=b"fixed"),
+    )
+    rows = [{"which": f"n{n}", "to": n} for n in range(11)]
+    database.transact(lambda transaction: transaction.run_many(some, rows))
+    with database.reader() as connection:
+        assert connection.tuples(_ALL) == [(f"n{n}", n, b"fixed") for n in range(11)]
+
+
 def test_run_many_has_the_fixed_values_in_every_row(database: Database) -> None:
     fill(database, a=1, b=2, c=3)
     change = Statement(
