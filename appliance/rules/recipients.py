@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 
 from appliance.directory.records import Target
 from appliance.journey.reason import Outcome, Reason
@@ -165,7 +166,13 @@ def is_in(address: str, networks: tuple[Network, ...]) -> bool:
     """Tell whether an IP address is in one of some networks; an empty list holds nobody."""
     if not networks:
         return False
+    parsed = _parsed(address)
+    return any(parsed.version == network.version and parsed in network for network in networks)
+
+
+@lru_cache(maxsize=1024)  # clients come again
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     parsed = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    return any(parsed.version == network.version and parsed in network for network in networks)
+        return parsed.ipv4_mapped
+    return parsed

@@ -396,5 +396,6 @@ class Conversation:
 
 def _banner(template: str, local_domain: str, now_us: int) -> str:
     """Fill in the welcome message (manual §6.2)."""
-    time_text = f"{to_datetime(now_us):%m/%d/%y %H:%M:%S}"
-    return template.replace("%LOCALDOMAIN%", local_domain).replace("%TIME%", time_text)
+    if "%TIME%" in template:
+        template = template.replace("%TIME%", f"{to_datetime(now_us):%m/%d/%y %H:%M:%S}")
+    return template.replace("%LOCALDOMAIN%", local_domain)
