@@ -294,7 +294,6 @@ def received(
     ).encode()
 
 
-@lru_cache(maxsize=64)  # a busy server writes the same second many times
 def format_date(at: datetime) -> str:
     """A date-time of RFC 5322 §3.3, `Sat, 22 Nov 2025 18:54:00 +0000`, in any locale.
 
@@ -304,9 +303,14 @@ def format_date(at: datetime) -> str:
     offset = at.utcoffset()
     if offset is None:
         raise ValueError("a date in a message needs a time zone")
-    minutes = round(offset.total_seconds() / 60)
-    hours, minutes = divmod(abs(minutes), 60)
-    sign = "-" if offset.total_seconds() < 0 else "+"
+    return _written_date(at.replace(microsecond=0, tzinfo=None), round(offset.total_seconds() / 60))
+
+
+@lru_cache(maxsize=64)  # a busy server writes the same second many times
+def _written_date(at: datetime, offset: int) -> str:
+    """Write a local time that is so many minutes ahead of UTC."""
+    hours, minutes = divmod(abs(offset), 60)
+    sign = "-" if offset < 0 else "+"
     return (
         f"{_DAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at.year:04} "
         f"{at.hour:02}:{at.minute:02}:{at.second:02} {sign}{hours:02}{minutes:02}"

@@ -507,10 +507,8 @@ def test_files_of_two_post_offices_lie_in_their_own_folders(house: House, tmp_pa
     assert files(house, BETA) == {f"{entry(1)}.2"} == named_files(house, BETA)
 
 
-def test_many_post_offices_stay_usable_though_few_are_open(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("appliance.database.databases._MAX_OPEN_STORES", 3)
+def test_many_post_offices_stay_usable_though_few_are_open(house: House) -> None:
+    house.databases.keep_stores(3)
     for postoffice_id in range(1, 9):
         house.store.deliver(postoffice_id, [delivery(entry(postoffice_id), ALICE)])
     for postoffice_id in range(1, 9):

@@ -292,7 +292,7 @@ def test_what_changes_while_a_folder_is_sorted_is_neither_lost_nor_kept_twice(
 def plan(connection: Connection, statement: Statement) -> str:
     """Ask SQLite how it would go about a statement."""
     text = statement.on("sqlite")
-    names = dict.fromkeys(("folder", "from_key", "from_uid", "most", "uids", "after"))
+    names = dict.fromkeys(("folder", "from_key", "from_uid", "most", "chosen", "after"))
     cursor = connection.raw_cursor()
     cursor.execute(f"EXPLAIN QUERY PLAN {text.text}", {**names, **text.fixed})
     return "\n".join(row[3] for row in cursor.fetchall())

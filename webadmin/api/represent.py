@@ -43,7 +43,7 @@ def to_json(value: Any, *, is_time: bool = False) -> Any:  # noqa: ANN401 - any 
         return _to_time(value) if value else None
     if isinstance(value, Setting):
         return _of_setting(value)
-    if is_dataclass(value):
+    if _has_members(value.__class__):
         return {
             name.removesuffix(_US): to_json(getattr(value, name), is_time=_is_time(name, kind))
             for name, kind in _members(value.__class__).items()
@@ -58,7 +58,7 @@ def to_json(value: Any, *, is_time: bool = False) -> Any:  # noqa: ANN401 - any 
 
 
 def schema_of(kind: Any, known: dict[str, Schema]) -> Schema:  # noqa: ANN401 - any type
-    """Return the schema of what `to_json` makes of a type; dataclasses are put into `known`."""
+    """Return the schema of what `to_json` makes of a type; one with members goes into `known`."""
     origin, inner = get_origin(kind), get_args(kind)
     if kind is Any or kind is object:
         return {}
@@ -66,7 +66,7 @@ def schema_of(kind: Any, known: dict[str, Schema]) -> Schema:  # noqa: ANN401 - 
         return {"anyOf": [schema_of(each, known) for each in inner]}
     if kind is Setting or origin is Setting:
         return _object({name: _described(text) for name, text in _SETTING.items()})
-    if is_dataclass(kind):
+    if _has_members(kind):
         return _named(kind, known)
     if origin is not None and issubclass(origin, Mapping):
         return {"type": "object"}
@@ -83,7 +83,7 @@ def plain_schema(kind: Any) -> Schema:  # noqa: ANN401 - any type
     return {"type": names[kind]}
 
 
-def _named(kind: Any, known: dict[str, Schema]) -> Schema:  # noqa: ANN401 - a dataclass
+def _named(kind: Any, known: dict[str, Schema]) -> Schema:  # noqa: ANN401 - a type with members
     name = kind.__name__
     if name not in known:
         known[name] = {}  # a type may hold itself
@@ -99,11 +99,20 @@ def _named(kind: Any, known: dict[str, Schema]) -> Schema:  # noqa: ANN401 - a d
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+def _has_members(kind: Any) -> bool:  # noqa: ANN401 - any type
+    """Tell a dataclass or a named tuple."""
+    return is_dataclass(kind) or hasattr(kind, "_fields")
+
+
 @cache
-def _members(kind: Any) -> dict[str, Any]:  # noqa: ANN401 - a dataclass
-    """Return the public fields and properties of a dataclass with their types."""
+def _members(kind: Any) -> dict[str, Any]:  # noqa: ANN401 - a dataclass or named tuple
+    """Return the public fields and properties of a type with their types."""
     hints = get_type_hints(kind)
-    found = {each.name: hints[each.name] for each in fields(kind) if each.repr}
+    if is_dataclass(kind):
+        names = [each.name for each in fields(kind) if each.repr]
+    else:
+        names = list(kind._fields)
+    found = {name: hints[name] for name in names}
     for name in dir(kind):
         member = getattr(kind, name)
         if isinstance(member, property) and not name.startswith("_"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -131,10 +132,10 @@ def test_sockets_come_by_number_and_name() -> None:
         ports = [each.getsockname()[1] for each in (one, two)]
 
         def hand() -> None:
-            os.dup2(one.fileno(), 60)
-            os.dup2(two.fileno(), 61)
-            os.dup2(60, 3)
-            os.dup2(61, 4)
+            first = fcntl.fcntl(one, fcntl.F_DUPFD, 60)  # out of the way of 3 and 4
+            second = fcntl.fcntl(two, fcntl.F_DUPFD, 60)
+            os.dup2(first, 3)
+            os.dup2(second, 4)
 
         done = subprocess.run(
             [sys.executable, "-c", _HANDED],
