@@ -75,8 +75,7 @@ test: setup ## lint, then every layer of tests, the quick ones first
 ##@ Now and then
 
 .PHONY: bench
-bench: PYTHON := /usr/bin/python3
-# by which the services run on an appliance
+bench: PYTHON := /usr/bin/python3 # the services' on an appliance
 bench: setup ## measure against peers; ROW=list names the rows, ROW=name runs one
 	@$(BIN)/python tests/performance/bench.py --row "$(ROW)" --pairs "$(PAIRS)"
 
