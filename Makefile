@@ -74,8 +74,9 @@ test: setup ## lint, then every layer of tests, the quick ones first
 
 ##@ Now and then
 
+# The services of an appliance run by this Python, too.
+bench: PYTHON := /usr/bin/python3
 .PHONY: bench
-bench: PYTHON := /usr/bin/python3 # the services' on an appliance
 bench: setup ## measure against peers; ROW=list names the rows, ROW=name runs one
 	@$(BIN)/python tests/performance/bench.py --row "$(ROW)" --pairs "$(PAIRS)"
 
