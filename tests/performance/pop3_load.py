@@ -9,6 +9,7 @@ Failure: `ClientError` when a server answers something else than expected, or no
 from __future__ import annotations
 
 import collections
+import re
 import select
 import socket
 import time
@@ -19,7 +20,10 @@ from clients import PATIENCE, Account, ClientError, Endpoint
 __all__ = ["Pop3", "fetch", "list_all", "login_sessions", "stat"]
 
 _END = b"\r\n.\r\n"
+_ENDS = re.compile(re.escape(_END))  # bytes.count takes three times as long
 _CHUNK = 1 << 18
+_view = memoryview(bytearray(_CHUNK))
+"""Where replies are read to: a buffer for each read would be had and given back."""
 
 
 class Pop3:
@@ -205,15 +209,16 @@ class _Fetch:
 
     def feed(self) -> bool:
         """Takes what has come in and asks for more; returns whether all is done."""
-        chunk = self.pop.sock.recv(_CHUNK)
-        if not chunk:
+        octets = self.pop.sock.recv_into(_view)
+        if not octets:
             raise ClientError("the POP3 server closed the connection while fetching")
+        chunk = bytes(_view[:octets])
         if self._window == 1:
             return self._feed_single(chunk)
         self.octets += len(chunk)
         seen = self._tail + chunk
         self._tail = seen[-(len(_END) - 1) :]
-        if ended := seen.count(_END):
+        if ended := len(_ENDS.findall(seen)):
             self.left -= ended
             # Refill by halves, so that neither side works in single steps.
             if (

@@ -163,9 +163,8 @@ class Pop3Connection(asyncio.BufferedProtocol):
     def _work(self) -> None:
         """Answer the complete lines at hand, as long as the client reads."""
         engine, buffer, begin = self._engine, self._buffer, 0
-        while engine is not None and self._may_answer():
-            end = buffer.find(b"\n", begin) + 1
-            if not end:
+        while end := buffer.find(b"\n", begin) + 1:
+            if engine is None or not self._may_answer():
                 break
             size, self._skipped = self._skipped + end - begin, 0
             line = buffer[begin : end - 1].removesuffix(b"\r")
@@ -290,12 +289,31 @@ class Pop3Connection(asyncio.BufferedProtocol):
                 self._fail(b"RETR", str(error), end - begin)
                 begin = end
             return begin
+        if len(numbers) == 1:
+            self._retrieve(numbers[0], copies[0], ends[0] - begin)
+            return ends[0]
+        done: list[Exchange] = []
+        entry_ids: list[str] = []
         for number, copy, end in zip(numbers, copies, ends, strict=True):
-            self._retrieve(number, copy, end - begin)
+            if copy is None or copy.body is None:
+                self._retrieved(done, entry_ids)
+                self._retrieve(number, copy, end - begin)
+            else:
+                entry_ids.append(copy.entry_id)
+                done.append(self._answer_small(number, copy, copy.body, end - begin))
             begin = end
             if self._task is not None:  # a large message is on its way
                 break
+        self._retrieved(done, entry_ids)
         return begin
+
+    def _retrieved(self, done: list[Exchange], entry_ids: list[str]) -> None:
+        """Tell the logs and the journey of some messages, and forget them."""
+        service = self._service
+        service.logs.exchanges(done)
+        service.record.add(Kind.DOWNLOADED, entry_ids, login=self.login, client=self.client)
+        done.clear()
+        entry_ids.clear()
 
     def _read(self, numbers: Sequence[int]) -> list[Copy | None]:
         assert self._maildrop is not None
@@ -316,9 +334,15 @@ class Pop3Connection(asyncio.BufferedProtocol):
             pieces = chain((retr_header(copy.size),), stuff(chunks))
             self._pour(Retr(number, copy.size), pieces, size)
             return
-        answer = b"+OK %d octets\r\n%b.\r\n" % (copy.size, stuffed(copy.prefix + copy.body))
-        self._put(answer)
-        self._log("RETR", str(number), "+OK", len(answer), size)
+        self._service.logs.exchange(self._answer_small(number, copy, copy.body, size))
+
+    def _answer_small(self, number: int, copy: Copy, body: bytes, size: int) -> Exchange:
+        """Send a message that is in memory; returns what is to be logged of it."""
+        answer = b"+OK %d octets\r\n%b.\r\n" % (copy.size, stuffed(copy.prefix + body))
+        sent = len(answer)
+        self._outgoing.append(answer)
+        self._waiting += sent
+        return self._exchange("RETR", str(number), "+OK", sent, size)
 
     def _content(self, copy: Copy) -> Content:
         assert self._maildrop is not None
@@ -522,11 +546,14 @@ class Pop3Connection(asyncio.BufferedProtocol):
         self._log(event.verb, event.detail, _first_line(octets), len(octets), size)
 
     def _log(self, verb: str, detail: str, response: str, sent: int, received: int) -> None:
+        self._service.logs.exchange(self._exchange(verb, detail, response, sent, received))
+
+    def _exchange(
+        self, verb: str, detail: str, response: str, sent: int, received: int
+    ) -> Exchange:
         port = self._listener.port
-        self._service.logs.exchange(
-            Exchange(  # in order: names take twice as long, and there are many
-                "POP3-IN", "", port, self.client, verb, detail, response, sent, received, self.login
-            )
+        return Exchange(  # in order: names take twice as long, and there are many
+            "POP3-IN", "", port, self.client, verb, detail, response, sent, received, self.login
         )
 
 
