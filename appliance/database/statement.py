@@ -12,25 +12,19 @@ from __future__ import annotations
 import re
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Protocol
 
-from sqlalchemy import BindParameter, ClauseElement, Insert, bindparam
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy import BindParameter, ClauseElement, Insert, TableClause, bindparam
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import ExecutableDDLElement
 from sqlalchemy.types import NullType
 
 Row = Any  # a named tuple with the statement's columns
+Insertion = Callable[[TableClause], Any]  # a dialect's own `insert`, which knows ON CONFLICT
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
-
-_DIALECTS: dict[str, Dialect] = {
-    SQLITE: SQLiteDialect_pysqlite(paramstyle="named"),
-    POSTGRESQL: PGDialect_psycopg(paramstyle="pyformat"),  # type: ignore[no-untyped-call] # SQLAlchemy's
-}
-
 
 _HANDED_IN = object()
 _AT_ONCE = (32, 8, 2)  # rows of one insert
@@ -45,6 +39,27 @@ _PLACEHOLDERS = {
 def param(name: str) -> BindParameter[Any]:
     """Return a parameter of a statement, to be handed in at each run."""
     return bindparam(name, _HANDED_IN, type_=NullType())
+
+
+@cache
+def _compiler(dialect: str) -> Dialect:
+    if dialect == SQLITE:
+        from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+
+        return SQLiteDialect_pysqlite(paramstyle="named")
+    from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+    return PGDialect_psycopg(paramstyle="pyformat")  # type: ignore[no-untyped-call] # SQLAlchemy's
+
+
+def _insert(dialect: str) -> Insertion:
+    if dialect == SQLITE:
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert
 
 
 class Cursor(Protocol):
@@ -77,7 +92,7 @@ class _Text:
             options["column_keys"] = list(columns) if columns is not None else None
             if not isinstance(element, Insert):  # IN lists are written out
                 options["compile_kwargs"] = {"render_postcompile": True}
-        compiled = element.compile(dialect=_DIALECTS[dialect], **options)
+        compiled = element.compile(dialect=_compiler(dialect), **options)
         binds = getattr(compiled, "binds", {})  # DDL has none
         params = {} if isinstance(element, ExecutableDDLElement) else compiled.params
         fixed = {
@@ -129,8 +144,28 @@ class Statement:
         """Return the text for a dialect."""
         text = self._texts.get(dialect)
         if text is None:
-            text = self._texts[dialect] = _Text(self._element, dialect, self._columns)
+            text = self._texts[dialect] = _Text(self._made(dialect), dialect, self._columns)
         return text
+
+    def _made(self, _dialect: str) -> ClauseElement:
+        return self._element
+
+
+class Upsert(Statement):
+    """An insert that says what happens when the row is there already, in each dialect's words."""
+
+    __slots__ = ("_make",)
+
+    def __init__(
+        self, make: Callable[[Insertion], ClauseElement], columns: Sequence[str] | None = None
+    ) -> None:
+        """Take what makes the statement with a dialect's `insert`; `columns` are those to bind."""
+        self._make = make
+        self._columns = columns
+        self._texts = {}
+
+    def _made(self, dialect: str) -> ClauseElement:
+        return self._make(_insert(dialect))
 
 
 Sql = Statement | ClauseElement

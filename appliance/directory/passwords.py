@@ -59,6 +59,13 @@ class Passwords:
         self._right: OrderedDict[bytes, float] = OrderedDict()
         self._guard = threading.Lock()
 
+    def share(self, processes: int) -> None:
+        """Be one of several processes of a service, before the first password is verified.
+
+        Together they verify at most two at a time, or one each where they are more.
+        """
+        self.turns = threading.BoundedSemaphore(max(1, _AT_A_TIME // processes))
+
     def remembers(self, login: str, password: str, stored: str) -> bool:
         """Tell whether this password was right for this hash a short time ago."""
         digest = self._digest(login, password, stored)

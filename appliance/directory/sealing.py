@@ -13,11 +13,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
+_KEY = 32  # octets: 256 bits
 _NONCE = 12
 _PREFIX = "sealed:"
 
@@ -35,6 +31,8 @@ class Sealer:
 
     def seal(self, secret: str, *, name: str) -> str:
         """Seal a secret under a name."""
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         nonce = os.urandom(_NONCE)
         sealed = AESGCM(self._key()).encrypt(nonce, secret.encode(), name.encode())
         return _PREFIX + base64.b64encode(nonce + sealed).decode()
@@ -45,6 +43,9 @@ class Sealer:
         Raises:
             SealError: the key file is another one, or the value was tampered with.
         """
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         key = self._key()
         try:
             octets = base64.b64decode(sealed.removeprefix(_PREFIX), validate=True)
@@ -57,6 +58,9 @@ class Sealer:
 
     def derive(self, purpose: str) -> bytes:
         """Return a key for one purpose, which says nothing about the others."""
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
         return HKDF(hashes.SHA256(), 32, salt=None, info=purpose.encode()).derive(self._key())
 
     def _key(self) -> bytes:
@@ -72,7 +76,7 @@ class Sealer:
         made = self._key_file.with_name(f"{self._key_file.name}.{os.urandom(8).hex()}")
         descriptor = os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(AESGCM.generate_key(256))
+            file.write(os.urandom(_KEY))
             file.flush()
             os.fsync(file.fileno())
         with contextlib.suppress(FileExistsError):

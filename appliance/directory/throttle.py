@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import (
     BigInteger,
+    ClauseElement,
     Column,
     Integer,
     MetaData,
@@ -18,11 +19,10 @@ from sqlalchemy import (
     delete,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from appliance.database.database import Database
 from appliance.database.schema import Schema
-from appliance.database.statement import Statement, param
+from appliance.database.statement import Insertion, Statement, Upsert, param
 from appliance.database.writer import Transaction
 from appliance.runtime.clock import MICROSECONDS, Clock
 
@@ -42,23 +42,21 @@ SCHEMA = Schema("state", metadata, Path(__file__).parent / "state_migrations", "
 _READ = Statement(select(failures.c.count, failures.c.since).where(failures.c.key == param("k")))
 
 
-def _upsert(make: object) -> Statement:
+def _one_more(insert: Insertion) -> ClauseElement:
     """Count one more, or begin anew when the first is too long ago."""
-    insert = make.insert(failures)  # type: ignore[attr-defined] # a dialect's module
+    found = insert(failures)
     fresh = failures.c.since > param("before")
-    return Statement(
-        insert.on_conflict_do_update(
-            index_elements=["key"],
-            set_={
-                "count": case((fresh, failures.c.count + 1), else_=1),
-                "since": case((fresh, failures.c.since), else_=insert.excluded.since),
-            },
-        ),
-        ("key", "count", "since"),
+    element: ClauseElement = found.on_conflict_do_update(
+        index_elements=["key"],
+        set_={
+            "count": case((fresh, failures.c.count + 1), else_=1),
+            "since": case((fresh, failures.c.since), else_=found.excluded.since),
+        },
     )
+    return element
 
 
-_COUNT = {"sqlite": _upsert(sqlite), "postgresql": _upsert(postgresql)}
+_COUNT = Upsert(_one_more, ("key", "count", "since"))
 _FORGET = Statement(delete(failures).where(failures.c.key == param("k")))
 _EXPIRE = Statement(delete(failures).where(failures.c.since < param("before")))
 
@@ -87,7 +85,7 @@ class Throttle:
         def job(transaction: Transaction) -> None:
             for key in keys:
                 row = {"key": key, "count": 1, "since": now, "before": before}
-                transaction.run(_COUNT[transaction.dialect], row)
+                transaction.run(_COUNT, row)
 
         self._database.transact(job, lazy=True)
 

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import re
 
-import charset_normalizer
-
 __all__ = ["codec", "decode", "text"]
 
 _NAME = re.compile(
@@ -152,5 +150,7 @@ def _guess(octets: bytes) -> str:
     high = len(sample) - len(sample.translate(None, _HIGH))
     if high < max(_ENOUGH, _MANY * len(sample)):
         return ""
+    import charset_normalizer  # a MiB of each process, for mail that names no charset
+
     best = charset_normalizer.from_bytes(sample, cp_isolation=_GUESSES).best()
     return codec(best.encoding) if best is not None else ""

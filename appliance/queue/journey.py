@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Index, MetaData, Table, Text, delete, or_, select, text
-from sqlalchemy.dialects import postgresql, sqlite
 
 from appliance.database.database import Database
 from appliance.database.schema import Schema
-from appliance.database.statement import Row, Statement, param
+from appliance.database.statement import Row, Statement, Upsert, param
 from appliance.journey.event import Event, Kind
 
 metadata = MetaData()
@@ -50,10 +49,7 @@ samples = Table(  # see `samples.py`
 
 SCHEMA = Schema("journey", metadata, Path(__file__).parent / "journey_migrations", "journey0002")
 
-_INSERT = {
-    dialect: Statement(make.insert(events).on_conflict_do_nothing(), [c.name for c in events.c])
-    for dialect, make in (("sqlite", sqlite), ("postgresql", postgresql))
-}
+_INSERT = Upsert(lambda insert: insert(events).on_conflict_do_nothing(), [c.name for c in events.c])
 # the same for many messages at once: one step of the database, however many they are
 _ALIKE = """
 INSERT INTO journey_events (message_id, at, kind, recipient, reverse_path, connector, data)
@@ -116,7 +112,6 @@ class Journey:
     def __init__(self, database: Database) -> None:
         """Take the journey's database."""
         self._database = database
-        self._insert = _INSERT[database.dialect]
         self._insert_alike = _INSERT_ALIKE[database.dialect]
 
     def record(self, found: Sequence[Event], *, accepted: Sequence[Accepted] = ()) -> None:
@@ -128,7 +123,7 @@ class Journey:
         """
         rows = [each.row() for each in accepted] + _rows(found)
         if rows:
-            self._database.lazy_writer.post(lambda tx: tx.run_many(self._insert, rows))
+            self._database.lazy_writer.post(lambda tx: tx.run_many(_INSERT, rows))
 
     def record_alike(self, event: Event, message_ids: Sequence[str]) -> None:
         """Write the same event for several messages, without waiting."""

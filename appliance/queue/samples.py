@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
-from sqlalchemy import BigInteger, delete, func, select, text, type_coerce
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import BigInteger, ClauseElement, delete, func, select, text, type_coerce
 
 from appliance.database.database import Database
-from appliance.database.statement import Statement, param
+from appliance.database.statement import Insertion, Statement, Upsert, param
 from appliance.database.writer import Transaction
 from appliance.queue.journey import samples
 from appliance.runtime.clock import MICROSECONDS
@@ -25,21 +25,19 @@ MINUTE_US = 60 * MICROSECONDS
 _s = samples.c
 
 
-def _upsert(make: object, *, adds: bool) -> Statement:
+def _upsert(insert: Insertion, *, adds: bool) -> ClauseElement:
     """Write a value; where there is one already, add to it or take its place."""
-    insert = make.insert(samples)  # type: ignore[attr-defined] # a dialect's module
-    new = insert.excluded.value
-    return Statement(
-        insert.on_conflict_do_update(
-            index_elements=["series", "at"], set_={"value": _s.value + new if adds else new}
-        ),
-        ("series", "at", "value"),
+    found = insert(samples)
+    new = found.excluded.value
+    element: ClauseElement = found.on_conflict_do_update(
+        index_elements=["series", "at"], set_={"value": _s.value + new if adds else new}
     )
+    return element
 
 
-_DIALECTS = (("sqlite", sqlite), ("postgresql", postgresql))
-_ADD = {dialect: _upsert(make, adds=True) for dialect, make in _DIALECTS}
-_SET = {dialect: _upsert(make, adds=False) for dialect, make in _DIALECTS}
+_COLUMNS = ("series", "at", "value")
+_ADD = Upsert(partial(_upsert, adds=True), _COLUMNS)
+_SET = Upsert(partial(_upsert, adds=False), _COLUMNS)
 
 
 def _every_name() -> Statement:
@@ -104,7 +102,7 @@ class Samples:
                     for series, value in found.items()
                 ]
                 if rows:
-                    transaction.run_many(statement[transaction.dialect], rows)
+                    transaction.run_many(statement, rows)
 
         self._database.transact(job, lazy=True)
 

@@ -9,12 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from appliance.database.content import ContentWriter
 from appliance.database.ids import take_ids
 from appliance.database.listen import notify
-from appliance.database.statement import Statement, param
+from appliance.database.statement import Statement, Upsert, param
 from appliance.database.writer import Transaction
 from appliance.journey.event import Event, Kind
 from appliance.mail.envelope import Envelope
@@ -26,13 +25,10 @@ _INSERT_CONTENT = Statement(insert(tables.contents))
 _INSERT_ENTRY = Statement(insert(tables.entries))
 _INSERT_RECIPIENT = Statement(insert(tables.recipients))
 _s = tables.submissions.c
-_CLAIM_KEY = {  # PostgreSQL: waits for another transaction that has the key in hand
-    dialect: Statement(
-        make.insert(tables.submissions).on_conflict_do_nothing().returning(_s.entry_id),
-        ("key", "entry_id", "at"),
-    )
-    for dialect, make in (("sqlite", sqlite), ("postgresql", postgresql))
-}
+_CLAIM_KEY = Upsert(  # PostgreSQL: waits for another transaction that has the key in hand
+    lambda insert: insert(tables.submissions).on_conflict_do_nothing().returning(_s.entry_id),
+    ("key", "entry_id", "at"),
+)
 FIND_KEY = Statement(select(_s.entry_id).where(_s.key == param("k")))
 
 
@@ -126,7 +122,7 @@ class Submission:
     def write_once(self, transaction: Transaction, key: str) -> str:
         """Write it unless its client's key was used before; returns the id under the key."""
         row = {"key": key, "entry_id": self.id, "at": self.event.at_us}
-        if transaction.value(_CLAIM_KEY[transaction.dialect], row) is None:
+        if transaction.value(_CLAIM_KEY, row) is None:
             first: str = transaction.value(FIND_KEY, {"k": key})
             return first
         return self.write(transaction)

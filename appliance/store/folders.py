@@ -14,9 +14,8 @@ from typing import Any
 from unicodedata import category, normalize
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
-from appliance.database.statement import Connection, Row, Statement, param
+from appliance.database.statement import Connection, Row, Statement, Upsert, param
 from appliance.database.writer import Transaction
 from appliance.runtime.clock import MICROSECONDS
 from appliance.store import tables
@@ -60,13 +59,10 @@ _CHANGE = Statement(
     )
     .returning(_f.next_uid, _f.modseq)
 )
-_INSERT = {  # of two workers that find no Inbox at once, one makes it
-    dialect: Statement(
-        make.insert(tables.folders).on_conflict_do_nothing(),
-        [column.name for column in _f if column.name not in ("id", "ordered_uid")],
-    )
-    for dialect, make in (("sqlite", sqlite), ("postgresql", postgresql))
-}
+_INSERT = Upsert(  # of two workers that find no Inbox at once, one makes it
+    lambda insert: insert(tables.folders).on_conflict_do_nothing(),
+    [column.name for column in _f if column.name not in ("id", "ordered_uid")],
+)
 _RENAME = Statement(
     update(tables.folders)
     .where(_f.id == param("folder"))
@@ -158,7 +154,7 @@ def change(
 def make_standard(transaction: Transaction, owner: Owner, now_us: int) -> None:
     """Make those of the standard folders that a mailbox doesn't have."""
     rows = [_new(owner, name, use, now_us) for name, use in STANDARD_FOLDERS]
-    transaction.run_many(_INSERT[transaction.dialect], rows)
+    transaction.run_many(_INSERT, rows)
 
 
 def create(transaction: Transaction, owner: Owner, name: str, now_us: int) -> Folder:
@@ -168,7 +164,7 @@ def create(transaction: Transaction, owner: Owner, name: str, now_us: int) -> Fo
     if len(others) >= MAX_FOLDERS:
         raise TooManyFolders(f"the mailbox has {len(others)} folders: no more than that can be")
     _check_free(name, others)
-    transaction.run(_INSERT[transaction.dialect], _new(owner, name, "", now_us))
+    transaction.run(_INSERT, _new(owner, name, "", now_us))
     row = transaction.row(_BY_NAME, owner.params(name=name))
     assert row is not None
     return Folder(*row)

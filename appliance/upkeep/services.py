@@ -26,7 +26,6 @@ from appliance.runtime.process import run_until_stopped
 from appliance.settings import mta as mta_settings
 from appliance.settings import pop, smtp
 from appliance.settings.snapshot import Snapshot
-from appliance.upkeep import wsgi
 from appliance.upkeep.wsgi import WsgiService, wsgi_services
 
 _MOST_PROCESSES = 8
@@ -87,6 +86,7 @@ def preload(service: str) -> None:
         import_module(_ROOMS[service])
     for each in wsgi_services():
         if each.name == service:
+            import_module("appliance.upkeep.arbiter")
             each.load()
 
 
@@ -106,9 +106,10 @@ def bodies() -> dict[str, Body]:
     }
 
 
-def _open(config: Config, log: str, service: str) -> tuple[House, Logs]:
-    """Begin as a service: own connections, own logs."""
+def _open(config: Config, log: str, service: str, of: int = 1) -> tuple[House, Logs]:
+    """Begin as one of a service's processes: own connections, own logs."""
     house = House(config)
+    house.passwords.share(of)
     logs = Logs(house.home, log)
     house.live.listen(lambda settings: logs.configure(log_options(settings, log)))
     logging.getLogger().addHandler(NoteHandler(logs))
@@ -120,7 +121,7 @@ def _open(config: Config, log: str, service: str) -> tuple[House, Logs]:
 def _smtp(config: Config, own: Sequence[Listener], seat: Seat, ready: Callable[[], None]) -> None:
     from appliance.connectors.smtp_in.service import SmtpService
 
-    house, logs = _open(config, "SMTP", "smtp")
+    house, logs = _open(config, "SMTP", "smtp", seat.of)
     door = Door(seat.places, seat.number)
     run_until_stopped(lambda stop: SmtpService(house, logs, own, door).run(stop, ready))
     house.close()
@@ -129,7 +130,7 @@ def _smtp(config: Config, own: Sequence[Listener], seat: Seat, ready: Callable[[
 def _pop3(config: Config, own: Sequence[Listener], seat: Seat, ready: Callable[[], None]) -> None:
     from appliance.services.pop3.service import Pop3Service
 
-    house, logs = _open(config, "POP", "pop3")
+    house, logs = _open(config, "POP", "pop3", seat.of)
     door = Door(seat.places, seat.number)
     run_until_stopped(lambda stop: Pop3Service(house, logs, own, door).run(stop, ready))
     house.close()
@@ -142,8 +143,10 @@ def _wsgi(
     _seat: Seat,
     ready: Callable[[], None],
 ) -> None:
+    from appliance.upkeep import arbiter
+
     enter = partial(_open, config, service.log, service.name)
-    wsgi.run(service, config, own, enter, ready)
+    arbiter.run(service, config, own, enter, ready)
 
 
 def _bell(house: House, logs: Logs, service: str, part: Part) -> Doorbell:

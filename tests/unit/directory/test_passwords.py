@@ -127,3 +127,11 @@ def test_memory_holds_no_password() -> None:
     kept = repr({name: getattr(memory, name) for name in vars(memory)})
     assert RIGHT not in kept
     assert STORED not in kept
+
+
+@pytest.mark.parametrize(("processes", "each"), [(1, 2), (2, 1), (8, 1)])
+def test_processes_of_a_service_share_the_turns(processes: int, each: int) -> None:
+    memory = Passwords()
+    memory.share(processes)
+    held = [memory.turns.acquire(blocking=False) for _ in range(3)]
+    assert held.count(True) == each
