@@ -29,7 +29,8 @@ class _Accepted(socket.socket):
     __slots__ = ("_peer",)
 
     def __init__(self, accepted: socket.socket, peer: Any) -> None:  # noqa: ANN401 - an address
-        kind = accepted.family, accepted.type, accepted.proto
+        # asyncio sends at once (TCP_NODELAY) only from a socket that says that it is TCP
+        kind = accepted.family, accepted.type, socket.IPPROTO_TCP
         super().__init__(*kind, fileno=accepted.detach())
         self.setblocking(False)  # noqa: FBT003 - the standard library's
         self._peer = peer

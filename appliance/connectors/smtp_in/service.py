@@ -21,6 +21,7 @@ from appliance.runtime.logs import Exchange, Logs
 from appliance.settings import smtp
 
 _DRAIN_S = 5.0
+_TLS_BUFFER = 16 << 10  # a TLS record: content comes in them
 _BUSY = Reply(421, "4.7.0", "Too many connections, please try again later")
 _SILENT = Reply(421, "4.4.2", "Idle for too long, closing transmission channel")
 _FAILED = Reply(421, "4.3.0", "Local error in processing, please try again later")
@@ -45,6 +46,7 @@ class SmtpService:
             most=smtp.max_connections,
             most_per_client=smtp.max_connections_per_client,
             idle_timeout=smtp.idle_timeout,
+            tls_buffer=_TLS_BUFFER,
             door=door,
         )
 

@@ -7,7 +7,6 @@ Failure: see `Pop3Connection`.
 from __future__ import annotations
 
 import asyncio
-from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -26,7 +25,7 @@ from appliance.store.maildrop_lock import maildrop_locks
 
 _DRAIN_S = 5.0
 _READ_AT_ONCE = 64 << 10
-_TLS_READ_AT_ONCE = 4 << 10  # a connection keeps so many octets; asyncio's 256 KiB are for uploads
+_TLS_BUFFER = 4 << 10  # for commands
 
 
 class Pop3Service:
@@ -56,9 +55,9 @@ class Pop3Service:
             most=pop.max_connections,
             most_per_client=pop.max_connections_per_client,
             idle_timeout=pop.idle_timeout,
+            tls_buffer=_TLS_BUFFER,
             door=door,
         )
-        SSLProtocol.max_size = _TLS_READ_AT_ONCE
         self.received = memoryview(bytearray(_READ_AT_ONCE))
         self._listeners = listeners
 
