@@ -96,6 +96,14 @@ class Address:
             address._check_limits(text)
         return address
 
+    @classmethod
+    def restored(cls, text: str) -> Address:
+        """Read back what `str` has made of an address: it was looked at when it was parsed."""
+        if text.startswith('"'):
+            return cls.parse(text)
+        local_part, _, domain = text.rpartition("@")
+        return cls(local_part, domain)
+
     def _check_limits(self, text: str) -> None:
         wire = str(self).encode()
         if len(wire) - len(self.domain) - 1 > MAX_LOCAL_PART:

@@ -27,7 +27,7 @@ class State(StrEnum):
     FAILED = "failed"  # given up
 
 
-_read_address = lru_cache(maxsize=1024)(Address.parse)  # a batch names the same ones again
+_read_address = lru_cache(maxsize=1024)(Address.restored)  # a batch names the same ones again
 
 ACTIVE = (State.PENDING, State.DEFERRED)
 

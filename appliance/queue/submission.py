@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
+from appliance.database.alike import Alike
 from appliance.database.content import ContentWriter
 from appliance.database.ids import take_ids
 from appliance.database.listen import notify
@@ -23,7 +24,7 @@ from appliance.queue.entry import Connector, Origin, State, envelope_options, re
 
 _INSERT_CONTENT = Statement(insert(tables.contents))
 _INSERT_ENTRY = Statement(insert(tables.entries))
-_INSERT_RECIPIENT = Statement(insert(tables.recipients))
+_INSERT_RECIPIENTS = Alike(tables.recipients, ("number", "address", "options"))
 _s = tables.submissions.c
 _CLAIM_KEY = Upsert(  # PostgreSQL: waits for another transaction that has the key in hand
     lambda insert: insert(tables.submissions).on_conflict_do_nothing().returning(_s.entry_id),
@@ -35,7 +36,7 @@ FIND_KEY = Statement(select(_s.entry_id).where(_s.key == param("k")))
 class Submission:
     """A message ready to be written into the queue, in whatever transaction that happens."""
 
-    __slots__ = ("content", "entry", "event", "id", "recipients", "row", "wake")
+    __slots__ = ("alike", "content", "entry", "event", "id", "recipients", "row", "wake")
 
     def __init__(
         self,
@@ -95,20 +96,18 @@ class Submission:
             "summary": summary.to_json(),
             "event": self.event.data(),
         }
+        self.alike = {
+            "entry_id": message_id,
+            "connector": Connector.UNROUTED.value,
+            "destination": "",
+            "state": State.PENDING.value,
+            "due_at": now_us,
+            "attempts": 0,
+            "status": "",
+            "lease_until": 0,
+        }
         self.recipients = [
-            {
-                "entry_id": message_id,
-                "number": number,
-                "address": str(recipient.address),
-                "options": recipient_options(recipient),
-                "connector": Connector.UNROUTED,
-                "destination": "",
-                "state": State.PENDING,
-                "due_at": now_us,
-                "attempts": 0,
-                "status": "",
-                "lease_until": 0,
-            }
+            (number, str(recipient.address), recipient_options(recipient))
             for number, recipient in enumerate(envelope.recipients)
         ]
 
@@ -136,9 +135,7 @@ def write_all(transaction: Transaction, submissions: Sequence[Submission]) -> li
     transaction.run_many(
         _INSERT_ENTRY, [{**each.entry, "content_id": number} for number, each in both]
     )
-    transaction.run_many(
-        _INSERT_RECIPIENT, [row for each in submissions for row in each.recipients]
-    )
+    _INSERT_RECIPIENTS.run(transaction, [(each.alike, each.recipients) for each in submissions])
     notify(transaction, "mta")
     for wake in {each.wake for each in submissions}:
         transaction.after_commit(wake)

@@ -9,14 +9,14 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
+from appliance.database.alike import Alike
 from appliance.database.chosen import Chosen
 from appliance.database.content import ContentFolder
 from appliance.database.statement import Statement, param
 from appliance.database.writer import Transaction
 from appliance.store import folders, tables
-from appliance.store.changes import INSERT_MESSAGES
 from appliance.store.contents import insert_contents, retain
 from appliance.store.errors import ContentsMissing
 from appliance.store.folders import Owner
@@ -25,7 +25,8 @@ from appliance.store.message import Delivery, Use
 _c, _f, _d = tables.contents.c, tables.folders.c, tables.deliveries.c
 
 _DELIVERED = Chosen(_d.id, lambda chosen: select(_d.id).where(chosen))
-_INSERT_DELIVERY = Statement(insert(tables.deliveries))
+_INSERT_DELIVERIES = Alike(tables.deliveries, ("id",))
+_INSERT_COPIES = Alike(tables.messages, ("folder_id", "uid", "modseq"))
 _INBOXES = Chosen(  # in one order everywhere: on PostgreSQL two workers would else wait in a ring
     _f.mailbox_id,
     lambda chosen: (
@@ -109,18 +110,20 @@ def _append(
 ) -> None:
     """Write new deliveries: contents once, counters once a mailbox, then the messages."""
     contents = _keep_contents(transaction, postoffice_id, deliveries, files)
-    transaction.run_many(
-        _INSERT_DELIVERY,
-        [
-            {"id": each.id, "content_id": contents[each.entry_id], "delivered_at": now_us}
-            for each in deliveries
-        ],
-    )
+    by_entry: dict[str, list[tuple[str]]] = {}
     by_mailbox: dict[int, list[Delivery]] = {}
     for delivery in deliveries:
+        by_entry.setdefault(delivery.entry_id, []).append((delivery.id,))
         by_mailbox.setdefault(delivery.mailbox_id, []).append(delivery)
+    _INSERT_DELIVERIES.run(
+        transaction,
+        [
+            ({"content_id": contents[entry_id], "delivered_at": now_us}, ids)
+            for entry_id, ids in by_entry.items()
+        ],
+    )
     inboxes = _inboxes(transaction, postoffice_id, by_mailbox, now_us)
-    rows: list[dict[str, Any]] = []
+    placed: dict[tuple[str, bytes, int], list[tuple[int, int, int]]] = {}
     counters: list[dict[str, int]] = []
     for mailbox_id, copies in by_mailbox.items():
         _, folder_id, first, modseq = inboxes[mailbox_id]
@@ -128,19 +131,8 @@ def _append(
         for uid, copy in enumerate(copies, first):
             size = len(copy.prefix) + copy.content.size
             octets += size
-            rows.append(
-                {
-                    "folder_id": folder_id,
-                    "uid": uid,
-                    "content_id": contents[copy.entry_id],
-                    "entry_id": copy.entry_id,
-                    "prefix": copy.prefix,
-                    "size": size,
-                    "flags": 0,
-                    "modseq": modseq + 1,
-                    "received_at": now_us,
-                }
-            )
+            alike = (copy.entry_id, copy.prefix, size)
+            placed.setdefault(alike, []).append((folder_id, uid, modseq + 1))
         count = len(copies)
         counters.append(
             {
@@ -152,7 +144,23 @@ def _append(
             }
         )
     transaction.run_many(_APPEND, counters)
-    transaction.run_many(INSERT_MESSAGES, rows)
+    _INSERT_COPIES.run(
+        transaction,
+        [
+            (
+                {
+                    "content_id": contents[entry_id],
+                    "entry_id": entry_id,
+                    "prefix": prefix,
+                    "size": size,
+                    "flags": 0,
+                    "received_at": now_us,
+                },
+                places,
+            )
+            for (entry_id, prefix, size), places in placed.items()
+        ],
+    )
 
 
 def _inboxes(

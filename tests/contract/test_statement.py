@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
 
+from appliance.database.alike import Alike
 from appliance.database.database import Database
 from appliance.database.errors import Conflict
 from appliance.database.statement import Sql, Statement, param
@@ -199,3 +200,27 @@ def test_row_that_breaks_a_rule_takes_all_rows_of_its_call_back(database: Databa
         fill(database, new=1, taken=2)
     with database.reader() as connection:
         assert connection.tuples(_ALL) == [("taken", 1, None)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 300])
+def test_rows_that_are_alike_are_inserted_in_groups_of_any_size(
+    database: Database, count: int
+) -> None:
+    named = [(f"'thing' {number} \u00fc", number) for number in range(count)]
+    groups = [({"octets": b"\0\xff"}, named), ({"octets": b"other"}, [("alone", -1)])]
+    insert_alike = Alike(things, ("name", "size"))
+    database.transact(lambda transaction: insert_alike.run(transaction, groups))
+    with database.reader() as connection:
+        found = [(row.name, row.size, bytes(row.octets)) for row in connection.rows(_ALL)]
+    assert found == [("alone", -1, b"other"), *((*each, b"\0\xff") for each in named)]
+
+
+@pytest.mark.parametrize("count", [1, 50])
+def test_rows_may_differ_in_one_column(database: Database, count: int) -> None:
+    names = [(f"thing-{number:02}",) for number in range(count)]
+    insert_alike = Alike(things, ("name",))
+    groups = [({"size": 5, "octets": b""}, names)]
+    database.transact(lambda transaction: insert_alike.run(transaction, groups))
+    with database.reader() as connection:
+        found = [(row.name, row.size) for row in connection.rows(_ALL)]
+    assert sorted(found) == [(name, 5) for (name,) in names]

@@ -27,6 +27,7 @@ LOCAL_PARTS = st.text(
 def test_wire_form_is_read_as_the_same_address(local_part: str, domain: str) -> None:
     address = Address(local_part, domain)
     assert Address.parse(str(address)) == address
+    assert Address.restored(str(address)) == address
 
 
 @given(LOCAL_PARTS, DOMAINS)

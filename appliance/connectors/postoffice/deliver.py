@@ -16,7 +16,6 @@ from appliance.database.content import Content
 from appliance.database.errors import DatabaseError
 from appliance.directory.records import Target
 from appliance.journey.reason import Outcome, Reason
-from appliance.mail.address import Address
 from appliance.mail.reply import Reply
 from appliance.operations.house import House
 from appliance.queue.entry import Claimed
@@ -128,20 +127,20 @@ def _deliver(
 
 
 def _delivery(claimed: Claimed, target: Target, content: Content) -> Delivery:
-    return Delivery(
-        id=f"{claimed.entry_id}.{claimed.number}",
-        entry_id=claimed.entry_id,
-        mailbox_id=target.mailbox_id,
-        content=content,
-        of=claimed.of,
-        prefix=_return_path(claimed.envelope.reverse_path),
-        summary=claimed.summary_json,
+    return Delivery(  # by place: a message may have thousands
+        f"{claimed.entry_id}.{claimed.number}",
+        claimed.entry_id,
+        target.mailbox_id,
+        content,
+        claimed.of,
+        _return_path(claimed.accepted.reverse_path),
+        claimed.summary_json,
     )
 
 
 @lru_cache(maxsize=256)
-def _return_path(reverse_path: Address | None) -> bytes:
-    return f"Return-Path: <{reverse_path or ''}>\r\n".encode()  # RFC 5321 §4.4
+def _return_path(reverse_path: str) -> bytes:
+    return f"Return-Path: <{reverse_path}>\r\n".encode()  # RFC 5321 §4.4
 
 
 def _unreadable(problem: str) -> Reason:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from appliance.directory.records import Target
@@ -28,9 +26,9 @@ HERE = Target(
 @pytest.mark.parametrize(
     ("target", "rule"),
     [
-        (replace(HERE, mailbox_enabled=False), "routing.mailbox-disabled"),
-        (replace(HERE, enabled=False), "routing.domain-disabled"),
-        (replace(HERE, enabled=False, mailbox_enabled=False), "routing.domain-disabled"),
+        (HERE._replace(mailbox_enabled=False), "routing.mailbox-disabled"),
+        (HERE._replace(enabled=False), "routing.domain-disabled"),
+        (HERE._replace(enabled=False, mailbox_enabled=False), "routing.domain-disabled"),
     ],
 )
 def test_mail_for_what_is_suspended_waits(target: Target, rule: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from appliance.directory.records import Target
@@ -109,7 +107,7 @@ def test_refusal_names_no_tenant() -> None:
     ("usage", "fits"), [(0, True), (10 * 1024 - 1, True), (10 * 1024, False), (1 << 40, False)]
 )
 def test_mailbox_takes_mail_until_its_quota_is_reached(usage: int, fits: bool) -> None:
-    reason = judge(RECIPIENT, replace(HERE, quota_kb=10), STRANGER, DEFAULTS, usage=usage)
+    reason = judge(RECIPIENT, HERE._replace(quota_kb=10), STRANGER, DEFAULTS, usage=usage)
     assert reason.accepted == fits
 
 
@@ -119,7 +117,7 @@ def test_mailbox_without_a_quota_is_never_full() -> None:
 
 def test_full_mailbox_lets_the_sender_come_again_and_tells_nobody_what_it_holds() -> None:
     # RFC 3463 X.2.2: mailbox full; for now, because its owner may make room
-    reason = judge(RECIPIENT, replace(HERE, quota_kb=10), STRANGER, DEFAULTS, usage=12_345)
+    reason = judge(RECIPIENT, HERE._replace(quota_kb=10), STRANGER, DEFAULTS, usage=12_345)
     assert (reason.rule, reason.outcome) == ("quota.full", Outcome.DEFER)
     assert str(reason.reply).startswith("452 4.2.2 The mailbox of <alice@alpha.test> is full")
     assert "12" not in reason.text + str(reason.reply)
@@ -127,7 +125,7 @@ def test_full_mailbox_lets_the_sender_come_again_and_tells_nobody_what_it_holds(
 
 
 def test_full_mailbox_that_is_disabled_is_refused_for_good() -> None:
-    target = replace(HERE, quota_kb=10, mailbox_enabled=False)
+    target = HERE._replace(quota_kb=10, mailbox_enabled=False)
     assert judge(RECIPIENT, target, STRANGER, DEFAULTS, usage=1 << 40).outcome is Outcome.REJECT
 
 
