@@ -17,7 +17,7 @@ from typing import Final
 
 from appliance.protocol import LocalProtocolError
 
-__all__ = ["DataReader", "DataWriter", "Fault", "stuff", "stuffed"]
+__all__ = ["DataReader", "DataWriter", "Fault", "stuff", "stuffed", "travels_unchanged"]
 
 _END: Final = b"\r\n.\r\n"
 _FIRST_FAULT: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
@@ -193,6 +193,12 @@ def stuff(chunks: Iterable[bytes]) -> Iterator[bytes]:
     yield writer.end()
 
 
+def travels_unchanged(content: bytes) -> bool:
+    """Whether a whole content is sent as it is: whole lines that end in CRLF, none with a dot."""
+    is_whole = content.endswith(b"\r\n") and not content.startswith(b".")
+    return is_whole and _is_clean(content) and _DOT.search(content) is None
+
+
 def stuffed(content: bytes) -> bytes:
     """Stuff a whole content that is in memory, without the end marker.
 
@@ -202,8 +208,8 @@ def stuffed(content: bytes) -> bytes:
     Returns:
         What to send before the end marker ".": it ends with a line end.
     """
-    if content.endswith(b"\r\n") and _is_clean(content) and _DOT.search(content) is None:
-        return b"." + content if content.startswith(b".") else content
+    if travels_unchanged(content):
+        return content
     writer = DataWriter()
     wire = writer.write(content)
     return wire + writer.end().removesuffix(b".\r\n")

@@ -21,6 +21,7 @@ from appliance.database.ids import take_ids
 from appliance.database.statement import Connection, Statement, param
 from appliance.database.writer import Transaction
 from appliance.mail.digest import Digest, digest
+from appliance.protocol.smtp_data import travels_unchanged
 from appliance.runtime.removals import Removals
 from appliance.store import tables
 
@@ -28,7 +29,8 @@ DIGESTED = 256 << 10  # octets of a content that its digest is made of
 
 _c = tables.contents.c
 _INSERT = Statement(
-    insert(tables.contents), ("id", "postoffice_id", "size", "refs", "body", "file", "summary")
+    insert(tables.contents),
+    ("id", "postoffice_id", "size", "refs", "body", "file", "summary", "unchanged"),
 )
 _DROP = Statement(
     delete(tables.contents)
@@ -86,7 +88,12 @@ def insert_contents(
     transaction.run_many(
         _INSERT,
         [
-            {"id": content_id, "postoffice_id": postoffice_id, **row}
+            {
+                "id": content_id,
+                "postoffice_id": postoffice_id,
+                "unchanged": int(row["body"] is not None and travels_unchanged(row["body"])),
+                **row,
+            }
             for content_id, row in zip(ids, rows, strict=True)
         ],
     )

@@ -151,6 +151,7 @@ class Copy(NamedTuple):
         prefix: lines before the content that only this copy has (Return-Path).
         body: the content, when it is a small one.
         file: the name of its file otherwise.
+        unchanged: whether the body is known to be sent as it is; false where nobody has looked.
     """
 
     uid: int
@@ -159,6 +160,7 @@ class Copy(NamedTuple):
     prefix: bytes
     body: bytes | None
     file: str | None
+    unchanged: int
 
     def content(self, folder: ContentFolder) -> Content:
         """Return the content; a large one lies in the post office's folder."""

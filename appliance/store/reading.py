@@ -28,7 +28,7 @@ _MESSAGE = (
 OF_POSTOFFICE = Statement(_MESSAGE.where(_f.postoffice_id == param("po")))
 OF_MAILBOX = Statement(_MESSAGE.where(*MAILBOX))
 COPIES = Statement(
-    select(_m.uid, _m.entry_id, _m.size, _m.prefix, _c.body, _c.file)
+    select(_m.uid, _m.entry_id, _m.size, _m.prefix, _c.body, _c.file, _c.unchanged)
     .select_from(tables.messages.join(tables.contents, _c.id == _m.content_id))
     .where(_m.folder_id == param("folder"), _m.uid.between(param("first"), param("last")))
     .order_by(_m.uid)

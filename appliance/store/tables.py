@@ -35,6 +35,8 @@ contents = Table(
     Column("file", Text),  # name below postoffices/ID/content
     Column("summary", Text, nullable=False),  # mail.headers.Summary as JSON
     Column("digest", Text),  # mail.digest.Digest as JSON, once somebody has listed it
+    # 1: a small one that POP3 sends as it is; 0: that is to be looked at
+    Column("unchanged", Integer, nullable=False, server_default=text("0")),
     sqlite_autoincrement=True,
 )
 
@@ -109,4 +111,4 @@ deliveries = Table(
 )
 Index("deliveries_age", deliveries.c.delivered_at)
 
-SCHEMA = Schema("store", metadata, Path(__file__).parent / "migrations", "store0002")
+SCHEMA = Schema("store", metadata, Path(__file__).parent / "migrations", "store0003")

@@ -318,3 +318,27 @@ def test_much_that_sessions_do_is_written_at_once(
         record.add(Kind.DOWNLOADED, [entry(number)], login="alice@alpha", client="127.0.0.1")
     house.databases.get("journey").transact(lambda transaction: None, lazy=True)
     assert all(house.journey.of(entry(number)) for number in range(1, 4))
+
+
+@pytest.mark.parametrize(
+    ("octets", "is_known"),
+    [
+        (b"Subject: hello\r\n\r\nHello.\r\n", True),
+        (b"\r\n", True),
+        (b"", False),
+        (b"no line end", False),
+        (b".dot\r\n", False),
+        (b"a\r\n.\r\nb\r\n", False),
+        (b"bare LF\n.\r\n", False),
+        (b"bare\rCR\r\n", False),
+        (b"N\0L\r\n", False),
+    ],
+)
+def test_what_is_sent_as_it_is_is_known_since_it_was_filed(
+    store: Store, octets: bytes, *, is_known: bool
+) -> None:  # RFC 1939 §3
+    store.deliver(ALPHA, [delivery(entry(1), ALICE, octets=octets)])
+    folder = store.inbox(ALPHA, ALICE)
+    assert folder is not None
+    [copy] = store.copies(ALPHA, folder.id, 1, 1)
+    assert (bool(copy.unchanged), copy.body) == (is_known, octets)

@@ -21,6 +21,7 @@ from appliance.store.message import Delivery
 from appliance.store.store import Store
 from tests.integration.conftest import read_inbox
 from tests.support.inprocess import Services, services
+from tests.support.letters import delivery, entry
 from tests.support.memory import Peak
 from tests.support.serving import Box, Server
 from tests.support.waiting import until
@@ -634,6 +635,33 @@ def test_a_message_that_webmail_deletes_meanwhile_is_gone(inside: Services) -> N
         for command in ("RETR 2", "RETR 1", "TOP 2 0"):
             assert client.do(command) == "-ERR [SYS/PERM] the message has been deleted"
         assert client.do("QUIT").startswith("+OK")
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_what_was_filed_by_another_door_leaves_with_proper_line_ends_and_dots(
+    inside: Services, *, is_old: bool
+) -> None:  # RFC 1939 §3
+    found = inside.house.directory.login("alice@demo")
+    assert found is not None
+    mailbox, store = found[0], inside.house.store
+    contents = (b"clean\r\n", b"a\n.\nb\rc\0", b".first\r\n.\r\n")
+    store.deliver(
+        mailbox.postoffice_id,
+        [
+            delivery(entry(900 + n), mailbox.id, octets=octets, prefix=b"Return-Path: <>\r\n")
+            for n, octets in enumerate(contents)
+        ],
+    )
+    if is_old:  # from before it was noted how contents leave
+        inside.house.databases.store(mailbox.postoffice_id).transact(
+            lambda transaction: transaction.script("UPDATE contents SET unchanged = 0")
+        )
+    with Pop3(inside.ports["pop3"]) as client:
+        _log_in(client, inside)
+        client.send(b"RETR 1\r\nRETR 2\r\nRETR 3\r\n")
+        for sent in (b"clean\r\n", b"a\r\n.\r\nb\r\nc\r\n", b".first\r\n.\r\n"):
+            assert client.line().startswith(b"+OK ")
+            assert client.until_dot() == b"Return-Path: <>\r\n" + sent
 
 
 def test_sessions_with_tls_take_little_memory_while_they_are_idle(server: Server) -> None:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.protocol.smtp_data import DataReader, DataWriter, stuff, stuffed
+from appliance.protocol.smtp_data import DataReader, DataWriter, stuff, stuffed, travels_unchanged
 
 # what matters, often enough to meet: line ends, dots, NUL
 PIECES = st.sampled_from(
@@ -111,6 +111,12 @@ def test_writer_changes_nothing_but_dots_at_line_starts(content: bytes) -> None:
     writer = DataWriter()
     wire = writer.write(content)
     assert wire == re.sub(rb"(\A|\r\n)\.", rb"\1..", content)
+
+
+@given(HOSTILE | CLEAN)
+def test_content_travels_unchanged_when_a_writer_would_change_nothing(content: bytes) -> None:
+    is_same = b"".join(stuff([content])) == content + b".\r\n"
+    assert travels_unchanged(content) == (is_same and content != b"")
 
 
 @given(HOSTILE | CLEAN)

@@ -36,7 +36,7 @@ from appliance.protocol.pop3_events import (
     TlsRequested,
     Top,
 )
-from appliance.protocol.smtp_data import stuff, stuffed
+from appliance.protocol.smtp_data import stuff, stuffed, travels_unchanged
 from appliance.runtime import steps
 from appliance.runtime.logs import Exchange
 from appliance.services.pop3.maildrop import InboxMaildrop
@@ -338,7 +338,10 @@ class Pop3Connection(asyncio.BufferedProtocol):
 
     def _answer_small(self, number: int, copy: Copy, body: bytes, size: int) -> Exchange:
         """Send a message that is in memory; returns what is to be logged of it."""
-        answer = b"+OK %d octets\r\n%b.\r\n" % (copy.size, stuffed(copy.prefix + body))
+        octets = copy.prefix + body
+        if not (copy.unchanged and (not copy.prefix or travels_unchanged(copy.prefix))):
+            octets = stuffed(octets)
+        answer = b"+OK %d octets\r\n%b.\r\n" % (copy.size, octets)
         sent = len(answer)
         self._outgoing.append(answer)
         self._waiting += sent
