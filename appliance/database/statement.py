@@ -9,6 +9,8 @@ Owns: the compiled texts. Never: opens a connection.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import re
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +19,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import BindParameter, ClauseElement, Insert, TableClause, bindparam
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import CompileError
 from sqlalchemy.schema import ExecutableDDLElement
 from sqlalchemy.types import NullType
 
@@ -166,6 +169,14 @@ class Upsert(Statement):
 
     def _made(self, dialect: str) -> ClauseElement:
         return self._make(_insert(dialect))
+
+
+def compile_all(dialect: str) -> None:
+    """Compile all statements of the modules that are loaded, for processes that will be forked."""
+    for each in gc.get_objects():
+        if isinstance(each, Statement):
+            with contextlib.suppress(CompileError):  # another dialect's
+                each.on(dialect)
 
 
 Sql = Statement | ClauseElement

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from appliance.database.statement import POSTGRESQL, SQLITE, compile_all
 from appliance.net.listeners import Listener, has_ipv6, listen
 from appliance.operations.house import Config, HomeError
 from appliance.runtime.locks import ProcessLock
@@ -119,6 +120,7 @@ def serve(
     ]
     for service in bodies():
         preload(service)
+    compile_all(POSTGRESQL if config.database_url else SQLITE)
     Supervisor(services).run(announce)
 
 

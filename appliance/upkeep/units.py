@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from appliance.database.statement import POSTGRESQL, SQLITE, compile_all
 from appliance.net.listeners import Listener, listen
 from appliance.operations.house import Config, House
 from appliance.runtime import manager
@@ -78,6 +79,7 @@ def run(name: str, config: Config, complain: Callable[[str], None]) -> None:
             (seat.name, partial(be, body, config, own, seat, lock=lock)) for seat in all_seats
         ]
         preload(name)
+        compile_all(POSTGRESQL if config.database_url else SQLITE)
         supervisor = Supervisor(children)
         signal.signal(signal.SIGHUP, supervisor.pass_on)
         supervisor.run(lambda: manager.tell("READY=1"))
