@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql
 from appliance.database.statement import POSTGRESQL, SQLITE, Statement
 from appliance.database.writer import Transaction
 
-_MANY = 8  # from so many rows on a statement of their own is worth its while
+MANY = 8  # from so many rows on a statement of their own is worth its while
 
 _write_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -57,7 +57,7 @@ class Alike:
         """
         single: list[dict[str, Any]] = []
         for same, rows in groups:
-            if len(rows) < _MANY:
+            if len(rows) < MANY:
                 single.extend(
                     {**same, **dict(zip(self._differing, row, strict=True))} for row in rows
                 )

@@ -161,6 +161,22 @@ def fold(name: str) -> str:
     return storable(name).casefold()
 
 
+def _target(row: tuple[Any, ...]) -> Target:
+    """Make a target of a row of `_TARGET`; by place, since a message may need thousands."""
+    enabled, postoffice_enabled, postoffice_id, postoffice, *of = row
+    mailbox_id, mailbox, mailbox_enabled, quota_kb = of
+    return Target(
+        True,  # noqa: FBT003 - domain_known
+        bool(enabled and postoffice_enabled),
+        postoffice_id,
+        postoffice,
+        mailbox_id,
+        mailbox,
+        bool(mailbox_enabled),
+        quota_kb,
+    )
+
+
 class Directory:
     """The directory, read."""
 
@@ -172,19 +188,8 @@ class Directory:
         """Follow the address map from an address (manual §12)."""
         wanted = {"address_key": address.key, "domain": address.domain}
         with self._source.reader() as connection:
-            row = connection.row(_TARGET, wanted)
-        if row is None:
-            return Target(domain_known=False)
-        return Target(
-            domain_known=True,
-            enabled=bool(row.enabled and row.postoffice_enabled),
-            postoffice_id=row.id,
-            postoffice=row.name,
-            mailbox_id=row.mailbox_id,
-            mailbox=row.mailbox,
-            mailbox_enabled=bool(row.mailbox_enabled),
-            quota_kb=row.quota_kb,
-        )
+            found = connection.tuples(_TARGET, wanted)
+        return _target(found[0]) if found else Target(domain_known=False)
 
     def targets(self, addresses: Iterable[Address]) -> dict[Address, Target]:
         """Follow the address map from many addresses: two look-ups, however many they are."""
@@ -199,15 +204,7 @@ class Directory:
             if of is None:
                 found[address] = Target(domain_known=False)
                 continue
-            enabled, postoffice_enabled, postoffice_id, postoffice = of
-            mailbox_id, mailbox, mailbox_enabled, quota_kb = mapped.get(key, (0, "", 0, 0))
-            found[address] = Target(
-                True,  # noqa: FBT003 - domain_known; by place, since a message may have thousands
-                bool(enabled and postoffice_enabled),
-                *(postoffice_id, postoffice, mailbox_id, mailbox),
-                bool(mailbox_enabled),
-                quota_kb,
-            )
+            found[address] = _target((*of, *mapped.get(key, (0, "", 0, 0))))
         return found
 
     def login(self, login: str) -> tuple[Mailbox, str] | None:

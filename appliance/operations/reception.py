@@ -40,15 +40,16 @@ def judge_recipient(
 ) -> Reason:
     """Decide about one RCPT: is the recipient known here, or may the client relay?"""
     settings = house.settings
+    target = house.directory.target(recipient)
     sender_hosted = (
-        settings[relay.local_senders]
+        not target.domain_known
+        and settings[relay.local_senders]
         and reverse_path is not None
         and house.directory.target(reverse_path).domain_known
     )
     who = Client(
         address=client, login=login, reverse_path=reverse_path, sender_hosted=sender_hosted
     )
-    target = house.directory.target(recipient)
     usage = 0
     if target.quota_kb:
         _, usage = house.store.usage(target.postoffice_id, target.mailbox_id)

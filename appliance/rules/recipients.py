@@ -6,8 +6,8 @@ Standards: RFC 5321 §3.3, §3.6 (relaying); RFC 3463 (status codes). Manual §4
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from appliance.directory.records import Target
 from appliance.journey.reason import Outcome, Reason
@@ -17,13 +17,12 @@ from appliance.settings import relay
 from appliance.settings.kinds import Network
 from appliance.settings.snapshot import Snapshot
 
-_OK = "Requested mail action okay, completed"
+_OK = Reply(250, "2.1.5", "Requested mail action okay, completed")
 _LOGIN_NOT_ENOUGH = "This mail server does not relay mail for those who have logged in"
 _ASK_LOGIN = "This mail server requires authentication. Please check your mail client settings."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
+class Client(NamedTuple):
     """Who is sending.
 
     Attributes:
@@ -90,13 +89,13 @@ def _judge_local(recipient: Address, target: Target, usage: int) -> Reason:
                 "quota_kb": str(target.quota_kb),
             },
         )
-    destination = f"[SF:{target.postoffice}/{target.mailbox}]"
+    address, destination = str(recipient), f"[SF:{target.postoffice}/{target.mailbox}]"
     return Reason(
         rule="recipient.local",
         outcome=Outcome.ACCEPT,
-        text=f"The address map sends [SMTP:{recipient}] to {destination}.",
-        reply=Reply(250, "2.1.5", _OK),
-        inputs={"recipient": str(recipient), "destination": destination},
+        text=f"The address map sends [SMTP:{address}] to {destination}.",
+        reply=_OK,
+        inputs={"recipient": address, "destination": destination},
     )
 
 
@@ -128,7 +127,7 @@ def _judge_relay(recipient: Address, client: Client, settings: Snapshot) -> Reas
             rule=allowed,
             outcome=Outcome.ACCEPT,
             text=f"{why}, so mail for {recipient.domain} is relayed.",
-            reply=Reply(250, "2.1.5", _OK),
+            reply=_OK,
             inputs=inputs,
         )
     if client.login:

@@ -52,7 +52,8 @@ def route(recipient: Address, target: Target, *, hops: int, max_hops: int) -> Ro
         hops: how many Received lines the message has.
         max_hops: how many it may have.
     """
-    inputs = {"recipient": str(recipient), "hops": str(hops)}
+    address = str(recipient)
+    inputs = {"recipient": address, "hops": str(hops)}
     if hops > max_hops:
         return Nowhere(
             Reason(
@@ -70,7 +71,7 @@ def route(recipient: Address, target: Target, *, hops: int, max_hops: int) -> Ro
             Reason(
                 rule="routing.remote",
                 outcome=Outcome.ACCEPT,
-                text=f"{recipient.domain} is not hosted here: [SMTP:{recipient}] goes out.",
+                text=f"{recipient.domain} is not hosted here: [SMTP:{address}] goes out.",
                 inputs=inputs,
             ),
         )
@@ -79,8 +80,8 @@ def route(recipient: Address, target: Target, *, hops: int, max_hops: int) -> Ro
             Reason(
                 rule="routing.unknown",
                 outcome=Outcome.REJECT,
-                text=f"There is no address {recipient} here any more.",
-                reply=Reply(550, "5.1.1", f"There is no address <{recipient}> here"),
+                text=f"There is no address {address} here any more.",
+                reply=Reply(550, "5.1.1", f"There is no address <{address}> here"),
                 inputs=inputs,
             )
         )
@@ -88,14 +89,14 @@ def route(recipient: Address, target: Target, *, hops: int, max_hops: int) -> Ro
         text = f"Mail for {recipient.domain} is suspended."
         return NotNow(_suspended("routing.domain-disabled", text, inputs))
     if not target.mailbox_enabled:
-        text = f"The mailbox of {recipient} is suspended."
+        text = f"The mailbox of {address} is suspended."
         return NotNow(_suspended("routing.mailbox-disabled", text, inputs))
     return ToMailbox(
         target,
         Reason(
             rule="routing.mailbox",
             outcome=Outcome.ACCEPT,
-            text=f"The address map sends [SMTP:{recipient}] to "
+            text=f"The address map sends [SMTP:{address}] to "
             f"[SF:{target.postoffice}/{target.mailbox}].",
             inputs=inputs,
         ),

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from appliance.database.alike import Alike
+from appliance.database.alike import MANY, Alike
 from appliance.database.chosen import Chosen
 from appliance.database.content import ContentFolder
 from appliance.database.statement import Statement, param
@@ -36,17 +36,15 @@ _INBOXES = Chosen(  # in one order everywhere: on PostgreSQL two workers would e
         .with_for_update()
     ),
 )
-_APPEND = Statement(
-    update(tables.folders)
-    .where(_f.id == param("folder"))
-    .values(
-        next_uid=param("next"),
-        messages=_f.messages + param("count"),
-        unread=_f.unread + param("count"),
-        octets=_f.octets + param("added"),
-        modseq=param("now"),
-    )
-)
+_GROWTH = {
+    "next_uid": _f.next_uid + param("count"),
+    "messages": _f.messages + param("count"),
+    "unread": _f.unread + param("count"),
+    "octets": _f.octets + param("added"),
+    "modseq": _f.modseq + 1,
+}
+_APPEND = Statement(update(tables.folders).where(_f.id == param("folder")).values(**_GROWTH))
+_APPEND_ALIKE = Chosen(_f.id, lambda chosen: update(tables.folders).where(chosen).values(**_GROWTH))
 _CONTENT_OF_ENTRY = Statement(
     select(_d.content_id)
     .join(tables.contents, _c.id == _d.content_id)
@@ -124,7 +122,7 @@ def _append(
     )
     inboxes = _inboxes(transaction, postoffice_id, by_mailbox, now_us)
     placed: dict[tuple[str, bytes, int], list[tuple[int, int, int]]] = {}
-    counters: list[dict[str, int]] = []
+    grown: dict[tuple[int, int], list[int]] = {}
     for mailbox_id, copies in by_mailbox.items():
         _, folder_id, first, modseq = inboxes[mailbox_id]
         octets = 0
@@ -133,17 +131,8 @@ def _append(
             octets += size
             alike = (copy.entry_id, copy.prefix, size)
             placed.setdefault(alike, []).append((folder_id, uid, modseq + 1))
-        count = len(copies)
-        counters.append(
-            {
-                "folder": folder_id,
-                "next": first + count,
-                "count": count,
-                "added": octets,
-                "now": modseq + 1,
-            }
-        )
-    transaction.run_many(_APPEND, counters)
+        grown.setdefault((len(copies), octets), []).append(folder_id)
+    _grow(transaction, grown)
     _INSERT_COPIES.run(
         transaction,
         [
@@ -161,6 +150,18 @@ def _append(
             for (entry_id, prefix, size), places in placed.items()
         ],
     )
+
+
+def _grow(transaction: Transaction, grown: dict[tuple[int, int], list[int]]) -> None:
+    """Add to the counters of locked folders: messages and octets, with the folders' ids."""
+    single: list[dict[str, int]] = []
+    for (count, added), folder_ids in grown.items():
+        if len(folder_ids) < MANY:
+            single.extend({"folder": each, "count": count, "added": added} for each in folder_ids)
+        else:
+            _APPEND_ALIKE.run(transaction, folder_ids, count=count, added=added)
+    if single:
+        transaction.run_many(_APPEND, single)
 
 
 def _inboxes(
