@@ -36,13 +36,9 @@ R = TypeVar("R")
 POSTHOUSE = Path(sys.executable).with_name("posthouse")
 OF_THE_WEB = ("httpmail", "web")  # each is a gunicorn arbiter with one worker, which answers
 SERVICES = ("smtp", "mta", "sender", "pop3", "housekeeping", *OF_THE_WEB)
-_SEVERAL = ("smtp", "pop3")  # one a core
-PROCESSES = (
-    1
-    + (len(SERVICES) - len(_SEVERAL))
-    + len(OF_THE_WEB)
-    + len(_SEVERAL) * min(8, len(os.sched_getaffinity(0)))
-)
+_CORES = len(os.sched_getaffinity(0))
+_SEVERAL = {"smtp": min(8, max(1, _CORES // 2)), "pop3": min(8, _CORES)}
+PROCESSES = 1 + sum(_SEVERAL.get(each, 1) for each in SERVICES) + len(OF_THE_WEB)
 # A change that was seen at one connection is in force, and a service has one process to look at.
 ONE_PROCESS = {"smtp__processes": "1", "pop__processes": "1"}
 

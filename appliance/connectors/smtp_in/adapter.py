@@ -169,7 +169,8 @@ class Adapter(SMTP, asyncio.BufferedProtocol):
 
     def hang_up(self, farewell: bytes = b"") -> None:
         """Close the connection, with a last line."""
-        if self.transport is not None:
+        # to close an SSL transport twice would break it
+        if self.transport is not None and not self.transport.is_closing():
             if farewell:
                 self.send(farewell)
             self.flush()
@@ -243,7 +244,9 @@ class Adapter(SMTP, asyncio.BufferedProtocol):
         except Exception as error:  # noqa: BLE001 - the session's boundary
             self._host.fail(self, error)
             return
-        if self.transport is None or self._under_way is not None or self._is_paused:
+        if self.transport is None or self.transport.is_closing():
+            return
+        if self._under_way is not None or self._is_paused:
             return
         if not is_done:
             self.loop.call_soon(self._work)  # after others
