@@ -329,7 +329,7 @@ def test_a_setting_is_found_changed_and_led_back(
     console.get_by_label("Search all settings").fill("mta.max_hops")
     console.keyboard.press("Enter")
     expect(_heading(console)).to_have_text("One setting speaks of “mta.max_hops”")
-    field = console.get_by_role("spinbutton")
+    field = console.get_by_role("spinbutton", name="Maximum hops")
     default = field.input_value()
     field.fill("0")
     field.evaluate("field => { field.min = ''; }")  # the server's own words, not the browser's
@@ -344,11 +344,11 @@ def test_a_setting_is_found_changed_and_led_back(
     assert server.ask(GetSetting(setting="mta.max_hops")).value == "77"
     expect(console.get_by_role("main")).to_contain_text("Changed by operator operator")
     console.get_by_role("button", name="Back to the default").click()
-    expect(console.get_by_role("spinbutton")).to_have_value(default)
+    expect(console.get_by_role("spinbutton", name="Maximum hops")).to_have_value(default)
     console.get_by_role("button", name="Undo").click()
-    expect(console.get_by_role("spinbutton")).to_have_value("77")
+    expect(console.get_by_role("spinbutton", name="Maximum hops")).to_have_value("77")
     console.get_by_role("button", name="Back to the default").click()
-    expect(console.get_by_role("spinbutton")).to_have_value(default)
+    expect(console.get_by_role("spinbutton", name="Maximum hops")).to_have_value(default)
 
 
 def test_the_save_bar_names_what_changed(console: Page) -> None:
@@ -477,13 +477,13 @@ def test_everything_works_without_scripts(
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("One message goes on.")).to_be_visible()
     page.goto("/console/settings?q=mta.max_hops")
-    field = page.get_by_role("spinbutton")
+    field = page.get_by_role("spinbutton", name="Maximum hops")
     default = field.input_value()
     field.fill("78")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("mta.max_hops is saved.")).to_be_visible()
     page.get_by_role("button", name="Back to the default").click()
-    expect(page.get_by_role("spinbutton")).to_have_value(default)
+    expect(page.get_by_role("spinbutton", name="Maximum hops")).to_have_value(default)
 
 
 def test_a_phone_has_the_navigation_behind_a_button(
