@@ -683,6 +683,8 @@ def test_a_quotation_is_changed_or_left_out(page: Page, desk: Desk, sign_in: Sig
     page.get_by_role("link", name="Plate 14").click()
     page.get_by_role("link", name="Reply", exact=True).first.click()
     page.get_by_text("Quoted text").click()
+    frame = page.frame_locator("iframe[title='Quoted text']")
+    expect(frame.get_by_text("Look at the plate:")).to_be_visible()  # clicks meanwhile get lost
     page.get_by_role("button", name="Leave it out").click()
     expect(page.get_by_text("Quoted text", exact=True)).to_be_hidden()
     page.get_by_role("button", name="Undo").click()
