@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Table, insert, text
-from sqlalchemy.dialects import postgresql
 
 from appliance.database.statement import POSTGRESQL, SQLITE, Statement
 from appliance.database.writer import Transaction
@@ -36,10 +35,7 @@ class Alike:
         columns = ", ".join([*same, *differing])
         shared = ", ".join(f":{name}" for name in same)
         values = ", ".join(f"json_extract(value, '$[{place}]')" for place in range(len(differing)))
-        dialect = postgresql.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's
-        arrays = ", ".join(
-            f"CAST(:{name} AS {table.c[name].type.compile(dialect)}[])" for name in differing
-        )
+        arrays = ", ".join(f"CAST(:{name} AS {table.c[name].type}[])" for name in differing)
         self._single = Statement(insert(table))
         into = f"INSERT INTO {table.name} ({columns}) SELECT {shared}"
         self._statements = {

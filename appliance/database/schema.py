@@ -11,14 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import MetaData
+from sqlalchemy import ColumnElement, Index, MetaData, TextClause
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from appliance.database.database import Database
 from appliance.database.errors import SchemaMismatch
 from appliance.database.statement import POSTGRESQL, SQLITE, Connection, Statement
 from appliance.database.writer import Transaction
+
+_WHERE = "where"  # of an index' info
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,22 @@ class Schema:
     def version_table(self) -> str:
         """Where the version is kept (in PostgreSQL the roles share one database)."""
         return f"alembic_version_{self.role}"
+
+
+def partial_index(
+    name: str, *columns: ColumnElement[Any], where: TextClause, unique: bool = False
+) -> Index:
+    """Index the rows of a table for which a condition is true.
+
+    `Index(postgresql_where=)` would load that dialect into every process: 2.7 MiB.
+
+    Args:
+        name: of the index.
+        columns: of one table, in the order in which they are looked up.
+        where: the condition, written out: no parameters.
+        unique: whether no two of those rows may be alike.
+    """
+    return Index(name, *columns, unique=unique, sqlite_where=where, info={_WHERE: where})
 
 
 def ensure(database: Database, schema: Schema) -> None:
@@ -82,15 +101,17 @@ def _create(transaction: Transaction, schema: Schema) -> None:
     transaction.alone("schema")
     if _has_table(transaction, schema.version_table):  # another process was quicker
         return
-    for element in _ddl(schema.metadata):
+    for element in _ddl(schema.metadata, transaction.dialect):
         transaction.run(Statement(element))
     table = schema.version_table
     transaction.script(f"CREATE TABLE {table} (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
     transaction.script(f"INSERT INTO {table} VALUES ('{schema.head}')")  # noqa: S608 - constants
 
 
-def _ddl(metadata: MetaData) -> Iterable[ExecutableDDLElement]:
+def _ddl(metadata: MetaData, dialect: str) -> Iterable[ExecutableDDLElement]:
     for table in metadata.sorted_tables:
         yield CreateTable(table)
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            if dialect == POSTGRESQL and _WHERE in index.info:
+                index.dialect_options[POSTGRESQL]["where"] = index.info[_WHERE]
             yield CreateIndex(index)

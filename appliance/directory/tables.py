@@ -15,7 +15,7 @@ from sqlalchemy import (
     text,
 )
 
-from appliance.database.schema import Schema
+from appliance.database.schema import Schema, partial_index
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")
@@ -23,7 +23,7 @@ _Id = BigInteger().with_variant(Integer, "sqlite")
 
 def _unique_while_alive(name: str, *columns: Column[str]) -> None:
     alive = text("deleted_at = 0")
-    Index(name, *columns, unique=True, sqlite_where=alive, postgresql_where=alive)
+    partial_index(name, *columns, where=alive, unique=True)
 
 
 postoffices = Table(

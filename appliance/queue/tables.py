@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text, text
 
-from appliance.database.schema import Schema
+from appliance.database.schema import Schema, partial_index
 from appliance.database.statement import param
 
 metadata = MetaData()
@@ -71,30 +71,27 @@ IS_ACTIVE = text("state IN ('pending', 'deferred')")
 IS_HELD = text("state = 'held'")
 HAS_DESTINATION = text("destination <> ''")
 
-Index(
+partial_index(
     "queue_recipients_due",
     recipients.c.connector,
     recipients.c.due_at,
     recipients.c.destination,  # so that claims pass over a busy destination without its rows
     recipients.c.state,  # so that what waits is counted without its rows
-    sqlite_where=IS_ACTIVE,
-    postgresql_where=IS_ACTIVE,
+    where=IS_ACTIVE,
 )
 
 # Which messages wait for a destination, in their order; nothing of it is written for local mail.
-Index(
+partial_index(
     "queue_recipients_destination",
     recipients.c.destination,
     recipients.c.entry_id,
-    sqlite_where=HAS_DESTINATION,
-    postgresql_where=HAS_DESTINATION,
+    where=HAS_DESTINATION,
 )
 
-Index(
+partial_index(
     "queue_recipients_held",
     recipients.c.entry_id,
-    sqlite_where=IS_HELD,
-    postgresql_where=IS_HELD,
+    where=IS_HELD,
 )
 
 # One recipient, by the parameters `entry` and `recipient`.

@@ -11,7 +11,8 @@ import pytest
 from appliance.database.content import INLINE_MAX, ContentFolder, ContentWriter
 from appliance.net.certificates import Certificates
 from tests.support.serving import Box, Server
-from tests.support.wire import Smtp
+from tests.support.waiting import until
+from tests.support.wire import Smtp, Wire
 
 
 def test_commands_that_lead_to_no_message_end_the_connection(server: Server) -> None:
@@ -81,3 +82,32 @@ def test_a_content_that_no_longer_fits_leaves_no_file(
     os.close(full)
     content.abandon()
     assert list(ContentFolder(tmp_path).names()) == []
+
+
+@pytest.mark.parametrize("ends_by", ["garbage", "hanging up"])
+@pytest.mark.parametrize("port", ["smtp", "pop3", "submissions", "pop3s"])
+def test_who_fails_in_the_handshake_has_left(
+    strict: Server, source: str, port: str, ends_by: str
+) -> None:
+    """More of them than a client may have connections at the same time, one after the other."""
+    for _ in range(5):
+        with Wire(strict.ports[port], source=source) as client:
+            if port == "smtp":
+                assert client.line().startswith(b"220 ")
+                client.send(b"EHLO client.example\r\nSTARTTLS\r\n")
+                while not (line := client.line()).startswith(b"220 "):
+                    assert line.startswith(b"250")
+            elif port == "pop3":
+                assert client.line().startswith(b"+OK")
+                client.send(b"STLS\r\n")
+                assert client.line().startswith(b"+OK")
+            if ends_by == "garbage":
+                client.send(b"this is no handshake\r\n" * 20)
+                client.rest()
+    until(lambda: _is_greeted(strict, port, source), "a connection is free")
+
+
+def _is_greeted(server: Server, port: str, source: str) -> bool:
+    tls = server.tls if port.endswith("s") else None
+    with Wire(server.ports[port], source=source, tls=tls) as client:
+        return client.line().startswith((b"220 ", b"+OK"))

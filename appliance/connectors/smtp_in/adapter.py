@@ -101,7 +101,7 @@ class Adapter(SMTP, asyncio.BufferedProtocol):
         to receive a message.
         """
         made = copy.copy(self)
-        made._become_new()  # noqa: SLF001 - a copy of this object
+        made._outgoing = []  # noqa: SLF001 - a copy of this object
         return made
 
     @property
@@ -114,13 +114,6 @@ class Adapter(SMTP, asyncio.BufferedProtocol):
     def is_busy(self) -> bool:
         """A command is being carried out, or content is coming."""
         return self._under_way is not None or (self._talk is not None and self._talk.takes_content)
-
-    def _become_new(self) -> None:
-        self._outgoing = []
-        reader = asyncio.StreamReader(loop=self.loop)
-        asyncio.StreamReaderProtocol.__init__(
-            self, reader, client_connected_cb=self._cb_client_connected, loop=self.loop
-        )
 
     # what the conversation uses
 
@@ -164,7 +157,7 @@ class Adapter(SMTP, asyncio.BufferedProtocol):
         try:
             await self.smtp_STARTTLS("")
         except Exception as error:
-            self.hang_up()
+            self.connection_lost(error)  # nobody else says so before a handshake is done
             raise ConnectionAbortedError(str(error.__cause__ or error)) from error
 
     def hang_up(self, farewell: bytes = b"") -> None:
@@ -178,17 +171,21 @@ class Adapter(SMTP, asyncio.BufferedProtocol):
 
     # what the event loop calls
 
-    async def _handle_client(self) -> None:
-        """Begin; aiosmtpd calls it for a new connection."""
-        assert self.transport is not None
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, or go on over the transport that encrypts.
+
+        aiosmtpd would make a stream reader, a writer and a task for each connection.
+        """
+        self.transport = transport
+        if self._original_transport is not None:
+            return
         self.active_at = self.loop.time()
-        self.client = plain_address(str(self.transport.get_extra_info("peername")[0]))
+        self.client = plain_address(str(transport.get_extra_info("peername")[0]))
         try:
             self._talk = self._host.enter(self)
+            self.flush()
         except Exception as error:  # noqa: BLE001 - the session's boundary
             self._host.fail(self, error)
-        else:
-            self._work()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's
         """Say where octets are read to: one place for all connections, for they are taken at once.
@@ -228,10 +225,10 @@ class Adapter(SMTP, asyncio.BufferedProtocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Let everything go."""
-        super().connection_lost(error)
-        # rings of references would stay until the collector's next round
-        self._reader = self._writer = self._client_connected_cb = None  # type: ignore[assignment]
-        talk, self._talk = self._talk, None
+        if self._original_transport is not None:
+            self._original_transport.close()
+        self.transport = None
+        talk, self._talk = self._talk, None  # a ring of references would wait for the collector
         if talk is not None:
             talk.gone(error)
         self._host.leave(self)
@@ -297,13 +294,3 @@ class Adapter(SMTP, asyncio.BufferedProtocol):
 
     async def push(self, status: bytes | str) -> None:
         """Leave aiosmtpd's own answers out: the engine has answered already."""
-
-    def _reset_timeout(self, duration: float | None = None) -> None:  # noqa: ARG002 - aiosmtpd's
-        self._timeout_handle = _NoTimer()  # type: ignore[assignment] # all it is asked is to cancel
-
-
-class _NoTimer:
-    """Stands where aiosmtpd keeps a timer per command; the service looks after silent clients."""
-
-    def cancel(self) -> None:
-        """Do nothing."""
