@@ -19,7 +19,7 @@ from typing import Any
 from appliance.net.door import Door
 from appliance.net.listeners import Listener
 
-_STAND_BACK_S = 0.001
+_STAND_BACK_S = 0.0002
 _REST_S = 1.0
 
 

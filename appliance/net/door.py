@@ -76,7 +76,7 @@ class Door:
     def is_ahead(self) -> bool:
         """Whether this process has more to do than another."""
         busy = self._places.busy
-        return len(busy) > 1 and busy[self._process] > min(busy) + 1
+        return len(busy) > 1 and busy[self._process] > min(busy)
 
     def is_busy_with(self, connections: int) -> None:
         """Say how many connections this process has, counted here or not."""

@@ -204,13 +204,16 @@ class Pop3Server:
         Returns:
             The number, which is a message's; 0 for any other line: receive_line() takes that.
         """
-        maildrop, digits = self._maildrop, line[5:]
-        if not (line.startswith(b"RETR ") and digits.isdigit()) or len(line) > MAX_LINE - 2:
+        maildrop = self._maildrop
+        if maildrop is None or not line.startswith(b"RETR ") or len(line) > MAX_LINE - 2:
             return 0
-        if maildrop is None or self.state is not _TRANSACTION:
+        digits = line[5:]
+        if not digits.isdigit() or self.state is not _TRANSACTION:
             return 0
         number = int(digits)
-        return 0 if self._size(maildrop, number) is None else number
+        if self._marks is not None and self._is_deleted(number):
+            return 0
+        return 0 if maildrop.size(number) is None else number
 
     def line_too_long(self) -> Event:
         """Answer a line beyond line_limit, which the caller has thrown away."""

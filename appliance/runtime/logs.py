@@ -24,6 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +35,7 @@ _FLUSH_S = 0.25
 _MAX_FIELD = 1000
 _MAX_DETAIL = 8000
 LONGEST_VERBOSE_S = 86_400
+_COUNTED = attrgetter("kind", "command", "response")
 
 
 class Exchange(NamedTuple):
@@ -170,28 +172,28 @@ class Logs:
 
     def exchange(self, found: Exchange) -> None:
         """Log a command and its answer."""
-        metrics.count_exchange(found.kind, found.command, found.response)
+        metrics.EXCHANGES.add(found.kind, found.command, found.response)
         with self._guard:
-            self._gathered(full=self._add(found))
+            self._gathered(full=self._add(found, self._now()))
 
     def exchanges(self, found: Sequence[Exchange]) -> None:
         """Log commands with their answers."""
-        counted = Counter((each.kind, each.command, each.response) for each in found)
-        for alike, times in counted.items():
-            metrics.count_exchange(*alike, times=times)
+        for alike, times in Counter(map(_COUNTED, found)).items():
+            metrics.EXCHANGES.add(*alike, times=times)
         full = False
         with self._guard:
+            now = self._now()
             for each in found:
-                full = self._add(each) or full
+                full = self._add(each, now) or full
             if found:
                 self._gathered(full=full)
 
-    def _add(self, found: Exchange) -> bool:
+    def _add(self, found: Exchange, now: str) -> bool:
         """Add an exchange's lines; returns whether a block's worth has gathered."""
         options = self.options
         full = False
         if options.activity:
-            full = self._activity.add(self._activity_line(found))
+            full = self._activity.add(_activity_line(found, now))
         if options.w3c:
             full = self._w3c.add(_w3c_line(found, options.w3c_fields)) or full
         if options.verbose_until and self.is_verbose:
@@ -317,17 +319,6 @@ class Logs:
         columns = (level, message_id or "-", rule or "-", text)
         return "\t".join((self._now(), *map(_clean, columns))) + "\n"
 
-    def _activity_line(self, found: Exchange) -> str:
-        kind, message_id, port, remote, command, details, response, sent, received, _ = found
-        told = f"{message_id}{remote}{command}{details}{response}"
-        if len(told) > _MAX_FIELD or not told.isprintable():
-            message_id, remote, command = map(_field, (message_id, remote, command))
-            details, response = _field(details), _field(response)
-        return (
-            f"{self._now()}\t{kind}\t{message_id}\t{port}\t{remote}\t{command}\t{details}\t"
-            f"{response}\t{sent}\t{received}\n"
-        )
-
     def _w3c_name(self, at: datetime) -> str:
         shape = {"hourly": "%y%m%d%H", "daily": "%y%m%d", "monthly": "%y%m", "never": ""}
         return f"ex{at.strftime(shape[self.options.w3c_rollover])}.log"
@@ -339,6 +330,18 @@ class Logs:
             f"#Date: {datetime.now(UTC):%Y-%m-%d %H:%M:%S}\n"
             f"#Fields: {' '.join(self.options.w3c_fields)}\n"
         )
+
+
+def _activity_line(found: Exchange, now: str) -> str:
+    kind, message_id, port, remote, command, details, response, sent, received, _ = found
+    told = f"{message_id}{remote}{command}{details}{response}"
+    if len(told) > _MAX_FIELD or not told.isprintable():
+        message_id, remote, command = map(_field, (message_id, remote, command))
+        details, response = _field(details), _field(response)
+    return (
+        f"{now}\t{kind}\t{message_id}\t{port}\t{remote}\t{command}\t{details}\t"
+        f"{response}\t{sent}\t{received}\n"
+    )
 
 
 def _clean(text: str) -> str:

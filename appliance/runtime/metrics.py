@@ -12,22 +12,54 @@ import contextlib
 import os
 import socket
 import threading
-from functools import cache
+from collections.abc import Iterable
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from appliance.runtime.sockets import socket_address
 
 REGISTRY = CollectorRegistry()
 _HEAD = b"HTTP/1.0 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: %d\r\n\r\n"
 
-EXCHANGES = Counter(
-    "posthouse_exchanges_total",
-    "Commands answered, by kind of transaction, command and class of the answer.",
-    ("kind", "command", "answer"),
-    registry=REGISTRY,
-)
+
+class _Exchanges(Collector):
+    """Counts commands and their answers, several for each message, so they are counted cheaply.
+
+    The answer's class is its first digit, or +OK and -ERR. The MTA agent's are words, such as
+    delivered: their first is the class.
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._counts: dict[tuple[str, str, str], int] = {}
+
+    def add(self, kind: str, command: str, response: str, *, times: int = 1) -> None:
+        """Count an exchange, or several alike."""
+        is_word = kind == "MTA" or response[:1] in "+-"
+        answer = response.partition(" ")[0] if is_word else response[:1]
+        key = (kind, command if command.isalpha() else "?", answer)
+        with self._guard:
+            self._counts[key] = self._counts.get(key, 0) + times
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        """Return what was counted, for prometheus_client."""
+        found = CounterMetricFamily(
+            "posthouse_exchanges_total",
+            "Commands answered, by kind of transaction, command and class of the answer.",
+            labels=("kind", "command", "answer"),
+        )
+        with self._guard:
+            counts = dict(self._counts)
+        for key, count in counts.items():
+            found.add_metric(key, count)
+        return [found]
+
+
+EXCHANGES = _Exchanges()
+REGISTRY.register(EXCHANGES)
 NOTES = Counter(
     "posthouse_notes_total",
     "Lines written to the Debug log, by service and level.",
@@ -69,21 +101,6 @@ LOGINS = Counter(
     ("service", "outcome"),
     registry=REGISTRY,
 )
-
-
-@cache
-def _exchange(kind: str, command: str, answer: str) -> Counter:
-    return EXCHANGES.labels(kind, command, answer)
-
-
-def count_exchange(kind: str, command: str, response: str, *, times: int = 1) -> None:
-    """Count an exchange, or several alike; the answer's class is its first digit, or +OK and -ERR.
-
-    The MTA agent's are words, such as delivered: their first is the class.
-    """
-    is_word = kind == "MTA" or response[:1] in "+-"
-    answer = response.partition(" ")[0] if is_word else response[:1]
-    _exchange(kind, command if command.isalpha() else "?", answer).inc(times)
 
 
 def serve(directory: Path, service: str) -> Path:

@@ -148,7 +148,8 @@ class Copy(NamedTuple):
         uid: its number in the folder.
         entry_id: the queue's id of it, or empty.
         size: octets of prefix and content.
-        prefix: lines before the content that only this copy has (Return-Path).
+        prefix: lines before the content that only this copy has (Return-Path): our own, they are
+            sent as they are.
         body: the content, when it is a small one.
         file: the name of its file otherwise.
         unchanged: whether the body is known to be sent as it is; false where nobody has looked.

@@ -8,7 +8,8 @@ Failure: `CommitFailed`, `StoreBusy` (temporary): nothing of the call is durable
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from sqlalchemy import delete, select
 
@@ -44,6 +45,7 @@ _OLD_DELIVERIES = Statement(
 _FORGET = Statement(delete(tables.deliveries).where(_d.id == param("delivery")))
 _OLD_FILING = Statement(select(_k.uid).where(_k.filed_at < param("before")).limit(1))
 _FORGET_FILINGS = Statement(delete(tables.filings).where(_k.filed_at < param("before")))
+_make_copy: Callable[[tuple[object, ...]], Copy] = partial(tuple.__new__, Copy)
 _FILES = Statement(select(_c.file).where(_c.postoffice_id == param("po"), _c.file.is_not(None)))
 
 
@@ -129,7 +131,7 @@ class Store:
         """
         wanted = {"folder": folder_id, "first": first, "last": last}
         with self._databases.store(postoffice_id).reader() as connection:
-            return list(map(Copy._make, connection.tuples(reading.COPIES, wanted)))
+            return list(map(_make_copy, connection.tuples(reading.COPIES, wanted)))
 
     def expunge(
         self, postoffice_id: int, folder_id: int, uids: Iterable[int]

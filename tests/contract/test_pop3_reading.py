@@ -290,11 +290,12 @@ def test_listing_longer_than_what_is_read_at_once_is_whole(
 def test_what_sessions_do_is_written_a_moment_later_in_its_order(
     house: House, loop: Loop, clock: SetClock
 ) -> None:
-    record = Record(house, later=loop.call_later)
-    record.add(Kind.DOWNLOADED, [entry(1), "", entry(2)], login="alice@alpha", client="127.0.0.1")
+    downloads = Record(house, Kind.DOWNLOADED, later=loop.call_later)
+    deletions = Record(house, Kind.DELETED, later=loop.call_later)
+    downloads.add([entry(1), "", entry(2)], login="alice@alpha", client="127.0.0.1")
     clock.advance(0.1)
-    record.add(Kind.DELETED, [entry(2)], login="alice@alpha", client="127.0.0.1")
-    record.add(Kind.DOWNLOADED, [entry(2)], login="bob@alpha", client="127.0.0.2")
+    deletions.add([entry(2)], login="alice@alpha", client="127.0.0.1")
+    downloads.add([entry(2)], login="bob@alpha", client="127.0.0.2")
     assert house.journey.of(entry(1)) == []
     loop.pass_time(0.3)
     house.databases.get("journey").transact(lambda transaction: None, lazy=True)
@@ -313,9 +314,9 @@ def test_much_that_sessions_do_is_written_at_once(
     house: House, loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("appliance.services.pop3.record._MOST", 3)
-    record = Record(house, later=loop.call_later)
+    downloads = Record(house, Kind.DOWNLOADED, later=loop.call_later)
     for number in range(1, 4):
-        record.add(Kind.DOWNLOADED, [entry(number)], login="alice@alpha", client="127.0.0.1")
+        downloads.add([entry(number)], login="alice@alpha", client="127.0.0.1")
     house.databases.get("journey").transact(lambda transaction: None, lazy=True)
     assert all(house.journey.of(entry(number)) for number in range(1, 4))
 

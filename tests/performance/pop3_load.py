@@ -23,7 +23,7 @@ _KEPT = len(_END) - 1
 _CHUNK = 1 << 18
 _received = bytearray(_KEPT + _CHUNK)
 _view = memoryview(_received)[_KEPT:]
-"""Where replies are read to, behind the end of what came before: nothing is copied to be looked at."""
+"""Where replies are read to, behind the end of what came before: to look at them needs no copy."""
 
 
 class Pop3:

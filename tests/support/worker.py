@@ -104,9 +104,9 @@ def count(directory: str, service: str) -> None:
         ("RCPT", "250 2.1.5 fine"),
         ("RCPT", "550 5.1.1 no"),
     ):
-        metrics.count_exchange("SMTP-IN", command, response)
+        metrics.EXCHANGES.add("SMTP-IN", command, response)
     for response in ("-ERR [AUTH] no", "+OK"):
-        metrics.count_exchange("POP3-IN", "PASS", response)
+        metrics.EXCHANGES.add("POP3-IN", "PASS", response)
     metrics.NOTES.labels("SMTP", "warning").inc()
     say(metrics.serve(Path(directory), service))
     wait()

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 
 from appliance.database.content import Content
 from appliance.database.errors import DatabaseError
-from appliance.journey.event import Kind
 from appliance.journey.reason import Outcome
 from appliance.net.listeners import Listener, plain_address
 from appliance.operations.login import LoginResult
@@ -36,7 +35,7 @@ from appliance.protocol.pop3_events import (
     TlsRequested,
     Top,
 )
-from appliance.protocol.smtp_data import stuff, stuffed, travels_unchanged
+from appliance.protocol.smtp_data import stuff, stuffed
 from appliance.runtime import steps
 from appliance.runtime.logs import Exchange
 from appliance.services.pop3.maildrop import InboxMaildrop
@@ -52,6 +51,7 @@ _TOP_MAX = 1 << 20  # octets looked at for TOP
 _EXPUNGED_AT_ONCE = 10_000
 _MAX_ERRORS = 20
 _NEED_LISTING = (b"RETR", b"LIST", b"UIDL", b"DELE", b"TOP")
+_END = b".\r\n"
 _GONE = b"-ERR [SYS/PERM] the message has been deleted\r\n"
 
 
@@ -235,12 +235,11 @@ class Pop3Connection(asyncio.BufferedProtocol):
                     self._flush()
                     self.hang_up()
             case Retr():
-                [copy] = self._read([event.number])
-                self._retrieve(event.number, copy, size)
+                self._retrieve(event.number, self._read(event.number), size)
             case Listing():
                 self._pour(event, event.pieces, size)
             case Top():
-                [copy] = self._read([event.number])
+                copy = self._read(event.number)
                 if copy is None:
                     self._send(event, _GONE, size)
                 else:
@@ -271,6 +270,9 @@ class Pop3Connection(asyncio.BufferedProtocol):
         Returns:
             Where the first line begins that was not answered.
         """
+        if end == len(buffer):  # as clients do that do not pipeline
+            self._retrieve(number, self._read(number), end - begin)
+            return end
         maildrop = self._maildrop
         assert maildrop is not None
         sizes = maildrop.listing().sizes
@@ -283,15 +285,12 @@ class Pop3Connection(asyncio.BufferedProtocol):
             ends.append(end)
             octets += sizes[number - 1]
         try:
-            copies = self._read(numbers)
+            copies = self._service.ahead.copies(maildrop, numbers)
         except DatabaseError as error:
             for end in ends:
                 self._fail(b"RETR", str(error), end - begin)
                 begin = end
             return begin
-        if len(numbers) == 1:
-            self._retrieve(numbers[0], copies[0], ends[0] - begin)
-            return ends[0]
         done: list[Exchange] = []
         entry_ids: list[str] = []
         for number, copy, end in zip(numbers, copies, ends, strict=True):
@@ -311,13 +310,13 @@ class Pop3Connection(asyncio.BufferedProtocol):
         """Tell the logs and the journey of some messages, and forget them."""
         service = self._service
         service.logs.exchanges(done)
-        service.record.add(Kind.DOWNLOADED, entry_ids, login=self.login, client=self.client)
+        service.downloads.add(entry_ids, login=self.login, client=self.client)
         done.clear()
         entry_ids.clear()
 
-    def _read(self, numbers: Sequence[int]) -> list[Copy | None]:
+    def _read(self, number: int) -> Copy | None:
         assert self._maildrop is not None
-        return self._service.ahead.copies(self._maildrop, numbers)
+        return self._service.ahead.copy(self._maildrop, number)
 
     def _retrieve(self, number: int, copy: Copy | None, size: int) -> None:
         """Send a message: a small one at once, a large one as fast as the client reads it."""
@@ -325,10 +324,8 @@ class Pop3Connection(asyncio.BufferedProtocol):
             self._send(Retr(number, 0), _GONE, size)
             return
         if copy.entry_id:
-            service = self._service
-            service.record.add(
-                Kind.DOWNLOADED, (copy.entry_id,), login=self.login, client=self.client
-            )
+            ids = (copy.entry_id,)
+            self._service.downloads.add(ids, login=self.login, client=self.client)
         if copy.body is None:
             chunks = chain((copy.prefix,), self._content(copy).chunks())
             pieces = chain((retr_header(copy.size),), stuff(chunks))
@@ -338,14 +335,18 @@ class Pop3Connection(asyncio.BufferedProtocol):
 
     def _answer_small(self, number: int, copy: Copy, body: bytes, size: int) -> Exchange:
         """Send a message that is in memory; returns what is to be logged of it."""
-        octets = copy.prefix + body
-        if not (copy.unchanged and (not copy.prefix or travels_unchanged(copy.prefix))):
-            octets = stuffed(octets)
-        answer = b"+OK %d octets\r\n%b.\r\n" % (copy.size, octets)
-        sent = len(answer)
-        self._outgoing.append(answer)
+        header = retr_header(copy.size)
+        if copy.unchanged:
+            sent = len(header) + copy.size + len(_END)
+            self._outgoing += (header, copy.prefix, body, _END)
+        else:
+            octets = stuffed(copy.prefix + body)
+            sent = len(header) + len(octets) + len(_END)
+            self._outgoing += (header, octets, _END)
         self._waiting += sent
-        return self._exchange("RETR", str(number), "+OK", sent, size)
+        at, port, login = self.client, self._listener.port, self.login
+        # in order: names take twice as long, and there are many
+        return Exchange("POP3-IN", "", port, at, "RETR", str(number), "+OK", sent, size, login)
 
     def _content(self, copy: Copy) -> Content:
         assert self._maildrop is not None
@@ -501,7 +502,7 @@ class Pop3Connection(asyncio.BufferedProtocol):
         store, where = self._service.house.store, (maildrop.postoffice_id, maildrop.folder_id)
         removed = await asyncio.to_thread(store.expunge, *where, maildrop.uids(numbers))
         entry_ids = [entry_id for _, entry_id in removed]
-        self._service.record.add(Kind.DELETED, entry_ids, login=self.login, client=self.client)
+        self._service.deletions.add(entry_ids, login=self.login, client=self.client)
 
     # helpers
 
@@ -549,14 +550,11 @@ class Pop3Connection(asyncio.BufferedProtocol):
         self._log(event.verb, event.detail, _first_line(octets), len(octets), size)
 
     def _log(self, verb: str, detail: str, response: str, sent: int, received: int) -> None:
-        self._service.logs.exchange(self._exchange(verb, detail, response, sent, received))
-
-    def _exchange(
-        self, verb: str, detail: str, response: str, sent: int, received: int
-    ) -> Exchange:
         port = self._listener.port
-        return Exchange(  # in order: names take twice as long, and there are many
-            "POP3-IN", "", port, self.client, verb, detail, response, sent, received, self.login
+        self._service.logs.exchange(
+            Exchange(
+                "POP3-IN", "", port, self.client, verb, detail, response, sent, received, self.login
+            )
         )
 
 

@@ -15,7 +15,7 @@ Failure: `StoreBusy` (temporary).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import attrgetter
+from operator import itemgetter
 
 from appliance.services.pop3.maildrop import InboxMaildrop, Listing
 from appliance.store.message import Copy
@@ -26,7 +26,7 @@ _MOST = 64  # messages at a time
 _OCTETS = 256 << 10  # the same in octets; one message may be larger
 _OCTETS_OF_ALL = 8 << 20
 
-_uid_of = attrgetter("uid")
+_uid_of = itemgetter(Copy._fields.index("uid"))
 
 
 class _Ahead:
@@ -79,6 +79,17 @@ class ReadAhead:
         self._sessions: dict[InboxMaildrop, _Ahead] = {}  # those that read longest ago first
         self.octets = 0
         self._is_expiring = False
+
+    def copy(self, maildrop: InboxMaildrop, number: int) -> Copy | None:
+        """Return one message; None when somebody else has deleted it."""
+        ahead = self._sessions.get(maildrop)
+        if ahead is not None and number == ahead.following and ahead.until >= self._now():
+            copy = ahead.copies.pop(maildrop.listing().uids[number - 1], None)
+            if copy is not None:
+                ahead.following += 1
+                ahead.in_order += 1
+                return copy
+        return self.copies(maildrop, (number,))[0]
 
     def copies(self, maildrop: InboxMaildrop, numbers: Sequence[int]) -> list[Copy | None]:
         """Return messages, None for each that somebody else has deleted.

@@ -15,30 +15,30 @@ _MOST = 1000
 
 
 class Record:
-    """Notes for one process what its sessions do."""
+    """Notes for one process what its sessions do to messages."""
 
     def __init__(
-        self, house: House, *, later: Callable[[float, Callable[[], None]], object]
+        self, house: House, kind: Kind, *, later: Callable[[float, Callable[[], None]], object]
     ) -> None:
-        """Take the house and what has something done after some seconds."""
+        """Take the house, what is done, and what has something done after some seconds."""
         self._house = house
+        self._kind = kind
         self._later = later
-        self._happened: dict[tuple[Kind, str, str], tuple[int, list[str]]] = {}
+        self._happened: dict[tuple[str, str], tuple[int, list[str]]] = {}
         self._count = 0
         self._is_waiting = False
 
-    def add(self, kind: Kind, entry_ids: Iterable[str], *, login: str, client: str) -> None:
-        """Note what a session has done with some messages.
+    def add(self, entry_ids: Iterable[str], *, login: str, client: str) -> None:
+        """Note that a session has done it to some messages.
 
         Args:
-            kind: what.
             entry_ids: the queue's ids of the messages; empty for one that never was there.
             login: whose session.
             client: its IP address.
         """
-        known = self._happened.get((kind, login, client))
+        known = self._happened.get((login, client))
         if known is None:
-            known = self._happened[kind, login, client] = (self._house.clock.now_us(), [])
+            known = self._happened[login, client] = (self._house.clock.now_us(), [])
         ids = known[1]
         before = len(ids)
         ids.extend(filter(None, entry_ids))
@@ -52,14 +52,14 @@ class Record:
     def write(self) -> None:
         """Write what has gathered, without waiting for it."""
         happened, self._happened, self._count = self._happened, {}, 0
-        for (kind, login, client), (at_us, ids) in happened.items():
+        for (login, client), (at_us, ids) in happened.items():
             event = Event(
                 at_us=at_us,
                 message_id="",
-                kind=kind,
+                kind=self._kind,
                 recipient=login,
                 connector="SF",
-                text=f"{kind} by {login} over POP3 from {client}",
+                text=f"{self._kind} by {login} over POP3 from {client}",
             )
             self._house.journey.record_alike(event, ids)
 

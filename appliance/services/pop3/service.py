@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from appliance.journey.event import Kind
 from appliance.net.door import Door
 from appliance.net.listeners import Listener
 from appliance.operations.front import Front
@@ -46,7 +47,8 @@ class Pop3Service:
         loop = asyncio.get_running_loop()
         self.listings = Listings(house.store)
         self.ahead = ReadAhead(house.store, now=loop.time, later=loop.call_later)
-        self.record = Record(house, later=loop.call_later)
+        self.downloads = Record(house, Kind.DOWNLOADED, later=loop.call_later)
+        self.deletions = Record(house, Kind.DELETED, later=loop.call_later)
         self.locks = maildrop_locks(house.databases.get("state"), house.home)
         self.front: Front[Pop3Connection] = Front(
             house,
@@ -74,5 +76,6 @@ class Pop3Service:
         for connection in list(self.front.open):
             connection.hang_up(b"-ERR [SYS/TEMP] service is stopping\r\n")
         await self.front.drain(_DRAIN_S)
-        self.record.write()
+        self.downloads.write()
+        self.deletions.write()
         self.logs.close()

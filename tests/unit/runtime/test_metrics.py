@@ -84,5 +84,5 @@ def test_every_metric_is_named_as_the_field_names_them() -> None:
 def test_command_that_is_no_word_is_counted_as_unknown(command: str) -> None:
     labels = {"kind": "TEST", "command": "?", "answer": "5"}
     before = metrics.REGISTRY.get_sample_value("posthouse_exchanges_total", labels) or 0
-    metrics.count_exchange("TEST", command, "500 5.5.2 no")
+    metrics.EXCHANGES.add("TEST", command, "500 5.5.2 no")
     assert metrics.REGISTRY.get_sample_value("posthouse_exchanges_total", labels) == before + 1

@@ -21,5 +21,5 @@ from appliance.runtime import metrics
 def test_answers_are_counted_by_their_class(kind: str, response: str, answer: str) -> None:
     labels = {"kind": kind, "command": "COUNTED", "answer": answer}
     before = metrics.REGISTRY.get_sample_value("posthouse_exchanges_total", labels) or 0
-    metrics.count_exchange(kind, "COUNTED", response)
+    metrics.EXCHANGES.add(kind, "COUNTED", response)
     assert metrics.REGISTRY.get_sample_value("posthouse_exchanges_total", labels) == before + 1
