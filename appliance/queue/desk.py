@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Select, case, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    TextClause,
+    case,
+    delete,
+    func,
+    select,
+    union_all,
+    update,
+)
 
 from appliance.database.statement import Row, Statement, param
 from appliance.database.writer import Transaction
@@ -84,6 +94,7 @@ _RETURN = Statement(
     .where(_OF_ENTRY, _r.state.in_((*ACTIVE, State.HELD)))
     .values(connector=Connector.RETURN, state=State.PENDING, due_at=param("now"))
 )
+_ROUTED = [each for each in Connector if each is not Connector.UNROUTED]
 _LOOKED_AT = 100_000  # recipients that a count by destination looks at
 _looked_at = (
     select(_r.destination, _r.due_at, _r.entry_id)
@@ -364,19 +375,28 @@ class Desk:
 
 
 def _chosen(*, state: str, domain: str, most: int, after: str) -> Select[Any]:
+    """Choose entries.
+
+    Which messages wait for a destination is read from the index of all that wait: one of its own
+    would be written in another place by each message that goes out, for the sake of this question.
+    """
     query = _ENTRIES.order_by(_e.id).limit(most)
     if not state and not domain:
         return query.where(_e.id > after)
-    some = select(_r.entry_id).distinct().where(_r.entry_id > after)
+    waits: list[ColumnElement[bool] | TextClause] = [tables.IS_ACTIVE]
+    if domain:
+        waits.append(_r.connector.in_(_ROUTED))
+    places: list[list[ColumnElement[bool] | TextClause]]
     if state == State.HELD:
-        some = some.where(tables.IS_HELD)
-        if domain:  # of what is on hold, by its index: what waits there may be a million
-            some = some.where(func.coalesce(_r.destination, "") == domain)
+        places = [[tables.IS_HELD]]
     elif state:
-        some = some.where(_r.state == state)
-    if domain and state != State.HELD:
-        some = some.where(_r.destination == domain, tables.HAS_DESTINATION)
-    return query.where(_e.id.in_(some.order_by(_r.entry_id).limit(most)))
+        places = [[_r.state == state, *(waits if domain and state in ACTIVE else [])]]
+    else:
+        places = [waits, [tables.IS_HELD]]
+    there = [_r.entry_id > after, *([_r.destination == domain] if domain else [])]
+    found = union_all(*(select(_r.entry_id).where(*there, *where) for where in places)).subquery()
+    some = found.c.entry_id
+    return query.where(_e.id.in_(select(some).distinct().order_by(some).limit(most)))
 
 
 def _message(row: Row, recipients: list[Row]) -> QueuedMessage:

@@ -69,7 +69,6 @@ submissions = Table(  # what clients have submitted under keys of their own
 # SQLite can't prove that the partial index holds all the rows.
 IS_ACTIVE = text("state IN ('pending', 'deferred')")
 IS_HELD = text("state = 'held'")
-HAS_DESTINATION = text("destination <> ''")
 
 partial_index(
     "queue_recipients_due",
@@ -78,14 +77,6 @@ partial_index(
     recipients.c.destination,  # so that claims pass over a busy destination without its rows
     recipients.c.state,  # so that what waits is counted without its rows
     where=IS_ACTIVE,
-)
-
-# Which messages wait for a destination, in their order; nothing of it is written for local mail.
-partial_index(
-    "queue_recipients_destination",
-    recipients.c.destination,
-    recipients.c.entry_id,
-    where=HAS_DESTINATION,
 )
 
 partial_index(
@@ -100,4 +91,4 @@ THIS_RECIPIENT = (
     recipients.c.number == param("recipient"),
 )
 
-SCHEMA = Schema("queue", metadata, Path(__file__).parent / "migrations", "queue0002")
+SCHEMA = Schema("queue", metadata, Path(__file__).parent / "migrations", "queue0003")

@@ -351,7 +351,7 @@ def test_look_tells_of_the_whole_queue(house: House, desk: Desk, clock: SetClock
 DESK = vars(desk_module)
 CHOSEN = {"state": "", "domain": "", "most": 9, "after": ""}
 QUERIES: list[tuple[Statement, str]] = [
-    (Statement(DESK["_chosen"](**{**CHOSEN, "domain": "b.test"})), "destination"),
+    (Statement(DESK["_chosen"](**{**CHOSEN, "domain": "b.test"})), "due"),
     (Statement(DESK["_chosen"](**{**CHOSEN, "state": "held"})), "held"),
     (DESK["_MOST_FIRST"], "due"),
     (DESK["_OLDEST_FIRST"], "due"),
