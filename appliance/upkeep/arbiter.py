@@ -1,17 +1,24 @@
 """The processes of a service that answers HTTP: gunicorn, whose workers run its application.
 
-Owns: the gunicorn arbiter of one service, which starts its workers and starts dead ones again.
-Failure: an application that can't be made ends its worker, and the service with it.
+Several workers have an arbiter, which starts dead ones again. A single one is the service's own
+process: an arbiter beside it would take 20 MiB, and who runs the service starts it again anyway.
+
+Owns: the listeners, as gunicorn's. Failure: an application that can't be made ends its worker, and
+the service with it.
 """
 
 from __future__ import annotations
 
 import gc
+import os
+import signal
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.sock import create_sockets
+from gunicorn.workers.gthread import ThreadWorker
 
 from appliance.net.listeners import Listener
 from appliance.operations.house import Config, House
@@ -33,7 +40,7 @@ def run(
     enter: Callable[[], tuple[House, Logs]],
     ready: Callable[[], None],
 ) -> None:
-    """Answer requests until SIGTERM; SIGHUP exchanges the workers, one after the other.
+    """Answer requests until SIGTERM; SIGHUP exchanges several workers, one after the other.
 
     Args:
         service: what.
@@ -46,10 +53,44 @@ def run(
         "bind": [f"fd://{each.socket.detach()}" for each in listeners],
         "post_worker_init": lambda _worker: ready(),
     }
+    application = _Application(service, config, enter, fixed)
+    if application.cfg.workers == 1:
+        _be_the_worker(application)
+        return
     service.load()  # in the parent: the workers share what is imported
     gc.collect()
     gc.freeze()
-    _Arbiter(_Application(service, config, enter, fixed)).run()
+    _Arbiter(application).run()
+
+
+def _be_the_worker(application: _Application) -> None:
+    """Answer requests in this process until SIGTERM."""
+    options = application.cfg
+    log = options.logger_class(options)
+    sockets = create_sockets(options, log)
+    told = options.post_worker_init
+
+    def begun(worker: ThreadWorker) -> None:
+        manager.answer_reload()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's: Ctrl-C reaches both
+        told(worker)
+
+    options.set("post_worker_init", begun)
+    _Worker(1, os.getppid(), sockets, application, options.timeout, options, log).init_process()
+
+
+class _Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
+    """gunicorn's worker without an arbiter, which tells the service manager how it does."""
+
+    def notify(self) -> None:
+        """Say that the main loop goes round; called at least once a second."""
+        manager.beat()
+        super().notify()
+
+    def handle_exit(self, *args: object) -> None:
+        """Stop, letting requests under way end."""
+        manager.tell("STOPPING=1")
+        super().handle_exit(*args)
 
 
 class _Arbiter(Arbiter):  # type: ignore[misc] # gunicorn ships no types

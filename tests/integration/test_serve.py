@@ -17,7 +17,6 @@ import pytest
 
 from tests.integration.conftest import read_inbox
 from tests.support.serving import (
-    OF_THE_WEB,
     POSTHOUSE,
     PROCESSES,
     SERVICES,
@@ -156,21 +155,32 @@ def test_a_service_that_is_killed_is_started_again_and_mail_goes_on(
         client.ehlo()
         client.message(b"Subject: after the kill\r\n\r\n", box.address)
     assert len(read_inbox(server, box)) == 1
-    if service not in OF_THE_WEB:  # those workers are started again by their arbiter
-        assert f"posthouse: the service {service} ended, it is started again" in server.output
+    assert f"posthouse: the service {service} ended, it is started again" in server.output
 
 
-@pytest.mark.parametrize("service", OF_THE_WEB)
-def test_a_killed_arbiter_takes_its_worker_along_and_both_are_started_again(
-    own: Server, service: str
-) -> None:
+def test_a_killed_arbiter_takes_its_workers_along_and_all_are_started_again(own: Server) -> None:
+    own.set(web__workers="2")
     own.start()
-    worker = own.service(service)
-    arbiter = _parent(worker)
+    until(lambda: len(own.processes()) == PROCESSES + 2, "an arbiter and two workers are there")
+    arbiter = _parent(own.service("web"))
+    before = {each for each in own.processes() if _parent(each) == arbiter} | {arbiter}
+    assert len(before) == 3
     os.kill(arbiter, signal.SIGKILL)
-    until(lambda: not {arbiter, worker} & own.processes(), "both are gone")
-    until(lambda: _answers_http(own.ports[service]), f"{service} answers")
-    assert len(own.processes()) == PROCESSES
+    until(lambda: not before & own.processes(), "all of them are gone")
+    until(lambda: _answers_http(own.ports["web"]), "the web answers")
+    until(lambda: len(own.processes()) == PROCESSES + 2, "all of them are there again")
+
+
+def test_a_killed_worker_is_started_again_by_its_arbiter(own: Server) -> None:
+    own.set(web__workers="2")
+    own.start()
+    until(lambda: len(own.processes()) == PROCESSES + 2, "an arbiter and two workers are there")
+    worker = own.service("web")
+    arbiter = _parent(worker)
+    os.kill(worker, signal.SIGKILL)
+    until(lambda: worker not in own.processes(), "the killed process is gone")
+    until(lambda: len(own.processes()) == PROCESSES + 2, "another one is there")
+    assert arbiter in own.processes()
 
 
 def _parent(pid: int) -> int:

@@ -187,6 +187,22 @@ def test_a_reload_is_answered_and_ends_nothing(
         assert unit.stop() == 0
 
 
+@pytest.mark.parametrize("service", ["httpmail", "web"])
+def test_a_service_of_the_web_is_one_process_for_its_manager(
+    home: Path, notified: socket.socket, listening: socket.socket, service: str
+) -> None:
+    with started(home, service, notified, **{service: listening}) as unit:
+        unit.hear("WATCHDOG=1")
+        [page] = (home / "run" / "metrics").glob(f"{service}.*")
+        assert int(page.suffix[1:]) == unit.process.pid
+        unit.process.send_signal(signal.SIGHUP)
+        unit.hear("RELOADING=1")
+        unit.hear("READY=1")
+        assert metrics.read(page)
+        assert unit.stop() == 0
+        unit.hear("STOPPING=1")
+
+
 def test_a_reload_exchanges_the_webs_workers(
     home: Path, notified: socket.socket, listening: socket.socket
 ) -> None:
@@ -197,6 +213,7 @@ def test_a_reload_exchanges_the_webs_workers(
             assert page.status == 200
         return {path.suffix for path in (home / "run" / "metrics").glob("web.*")}
 
+    Server(home).set(web__workers="2")
     with started(home, "web", notified, web=listening) as unit:
         before = worker()
         unit.process.send_signal(signal.SIGHUP)

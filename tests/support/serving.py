@@ -34,11 +34,10 @@ from tests.support.waiting import until
 R = TypeVar("R")
 
 POSTHOUSE = Path(sys.executable).with_name("posthouse")
-OF_THE_WEB = ("httpmail", "web")  # each is a gunicorn arbiter with one worker, which answers
-SERVICES = ("smtp", "mta", "sender", "pop3", "housekeeping", *OF_THE_WEB)
+SERVICES = ("smtp", "mta", "sender", "pop3", "housekeeping", "httpmail", "web")
 _CORES = len(os.sched_getaffinity(0))
 _SEVERAL = {"smtp": min(8, max(1, _CORES // 2)), "pop3": min(8, _CORES)}
-PROCESSES = 1 + sum(_SEVERAL.get(each, 1) for each in SERVICES) + len(OF_THE_WEB)
+PROCESSES = 1 + sum(_SEVERAL.get(each, 1) for each in SERVICES)
 # A change that was seen at one connection is in force, and a service has one process to look at.
 ONE_PROCESS = {"smtp__processes": "1", "pop__processes": "1"}
 
