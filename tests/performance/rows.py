@@ -257,7 +257,7 @@ _ROWS = (
         goal=1.8,
         connections=4,
         mailboxes=4,
-        count=24000,
+        count=72000,
     ),
     Row(
         name="pop3-retr-pipelined",
@@ -268,7 +268,7 @@ _ROWS = (
         goal=5,
         connections=4,
         mailboxes=4,
-        count=24000,
+        count=72000,
         window=50,
     ),
     Row(
