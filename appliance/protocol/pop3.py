@@ -66,6 +66,8 @@ _MAX_TEXT = 480  # octets of an answer's text: its line is at most 512, RFC 2449
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _TRANSACTION: Final = State.TRANSACTION
 _NOOP_DONE: Final = Respond(b"+OK\r\n", "NOOP")
+_MOST_DIGITS = 9  # what is longer is no message's number
+_RETRIEVALS = re.compile(rb"(?:RETR [0-9]{1,%d}\r?\n)+" % _MOST_DIGITS)
 _USAGE: Final = {
     (0, 0): "the command takes no argument",
     (0, 1): "the command takes one message number, or nothing",
@@ -199,21 +201,39 @@ class Pop3Server:
     def retrieval(self, line: bytes) -> int:
         """Return the number of the message that a line is to retrieve, as in most lines there are.
 
-        Several of them can be answered at once, before the next line is looked at.
+        Several of them can be answered at once, see `retrievals`.
 
         Returns:
             The number, which is a message's; 0 for any other line: receive_line() takes that.
         """
         maildrop = self._maildrop
-        if maildrop is None or not line.startswith(b"RETR ") or len(line) > MAX_LINE - 2:
-            return 0
         digits = line[5:]
+        if maildrop is None or not line.startswith(b"RETR ") or len(digits) > _MOST_DIGITS:
+            return 0
         if not digits.isdigit() or self.state is not _TRANSACTION:
             return 0
         number = int(digits)
         if self._marks is not None and self._is_deleted(number):
             return 0
         return 0 if maildrop.size(number) is None else number
+
+    def retrievals(self, lines: bytes, begin: int) -> list[tuple[int, int]]:
+        """Return which messages complete lines from a place on are to retrieve.
+
+        They can be answered at once, before the line behind them is looked at.
+
+        Returns:
+            The number of each message, which is there, and the octets of its line.
+        """
+        maildrop, run = self._maildrop, _RETRIEVALS.match(lines, begin)
+        if maildrop is None or run is None or self.state is not _TRANSACTION:
+            return []
+        found = [(int(line[5:]), len(line)) for line in run[0].splitlines(keepends=True)]
+        most, marks = maildrop.count, self._marks
+        for count, (number, _) in enumerate(found):
+            if not 0 < number <= most or (marks is not None and marks[number]):
+                return found[:count]
+        return found
 
     def line_too_long(self) -> Event:
         """Answer a line beyond line_limit, which the caller has thrown away."""

@@ -103,10 +103,10 @@ class _File:
         self._octets = 0
         self.is_failing = False
 
-    def add(self, line: str) -> bool:
-        """Take a line; returns whether a block's worth has gathered."""
-        self._lines.append(line)
-        self._octets += len(line)
+    def add(self, lines: Sequence[str]) -> bool:
+        """Take lines; returns whether a block's worth has gathered."""
+        self._lines += lines
+        self._octets += sum(map(len, lines))
         return self._octets >= _FLUSH_OCTETS
 
     def write(self, at: datetime) -> None:
@@ -174,32 +174,33 @@ class Logs:
         """Log a command and its answer."""
         metrics.EXCHANGES.add(found.kind, found.command, found.response)
         with self._guard:
-            self._gathered(full=self._add(found, self._now()))
+            self._gathered(full=self._add((found,)))
 
     def exchanges(self, found: Sequence[Exchange]) -> None:
         """Log commands with their answers."""
         for alike, times in Counter(map(_COUNTED, found)).items():
             metrics.EXCHANGES.add(*alike, times=times)
-        full = False
-        with self._guard:
-            now = self._now()
-            for each in found:
-                full = self._add(each, now) or full
-            if found:
-                self._gathered(full=full)
+        if found:
+            with self._guard:
+                self._gathered(full=self._add(found))
 
-    def _add(self, found: Exchange, now: str) -> bool:
-        """Add an exchange's lines; returns whether a block's worth has gathered."""
+    def _add(self, found: Sequence[Exchange]) -> bool:
+        """Add the lines of exchanges; returns whether a block's worth has gathered."""
         options = self.options
         full = False
         if options.activity:
-            full = self._activity.add(_activity_line(found, now))
+            now = self._now()
+            full = self._activity.add([_activity_line(each, now) for each in found])
         if options.w3c:
-            full = self._w3c.add(_w3c_line(found, options.w3c_fields)) or full
+            lines = [_w3c_line(each, options.w3c_fields) for each in found]
+            full = self._w3c.add(lines) or full
         if options.verbose_until and self.is_verbose:
-            for text in _both_ways(found):
-                line = self._debug_line("VERBOSE", found.message_id, "", text[:_MAX_DETAIL])
-                full = self._debug.add(line) or full
+            lines = [
+                self._debug_line("VERBOSE", each.message_id, "", text[:_MAX_DETAIL])
+                for each in found
+                for text in _both_ways(each)
+            ]
+            full = self._debug.add(lines) or full
         return full
 
     def note(
@@ -226,7 +227,7 @@ class Logs:
             if is_verbose and reason:
                 line += self._debug_line("VERBOSE", message_id, rule, _facts(reason))
             with self._guard:
-                self._gathered(full=self._debug.add(line))
+                self._gathered(full=self._debug.add((line,)))
         if self._to_journal:
             found: dict[str, Any] = {"service": self.service, "level": level, "text": text}
             if message_id:
@@ -260,7 +261,7 @@ class Logs:
         if reason:
             line += self._debug_line("VERBOSE", message_id, rule, _facts(reason))
         with self._guard:
-            self._gathered(full=self._debug.add(line))
+            self._gathered(full=self._debug.add((line,)))
 
     def flush(self) -> None:
         """Write what has gathered."""

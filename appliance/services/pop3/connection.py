@@ -172,8 +172,12 @@ class Pop3Connection(asyncio.BufferedProtocol):
                 is_whole = size == end - begin
                 if is_whole and self._has_to_load(line):
                     break
-                if is_whole and (number := engine.retrieval(line)):
-                    begin = self._retrieve_run(engine, number, buffer, begin, end)
+                number = engine.retrieval(line) if is_whole else 0
+                if number and end < len(buffer):
+                    begin = self._retrieve_run(engine, buffer, begin)
+                elif number:
+                    begin = end
+                    self._retrieve(number, self._read(number), size)
                 else:
                     begin = end
                     self._answer_line(engine, line, size)
@@ -255,52 +259,28 @@ class Pop3Connection(asyncio.BufferedProtocol):
                 else:
                     self._quit(event, engine.quit_done(ok=True), size)
 
-    def _retrieve_run(
-        self, engine: Pop3Server, number: int, buffer: bytes, begin: int, end: int
-    ) -> int:
-        """Answer a line that retrieves a message, and those behind it that do so too.
-
-        Args:
-            engine: which has looked at the line.
-            number: of the message.
-            buffer: where lines are.
-            begin: where the line begins there.
-            end: where it ends.
-
-        Returns:
-            Where the first line begins that was not answered.
-        """
-        if end == len(buffer):  # as clients do that do not pipeline
-            self._retrieve(number, self._read(number), end - begin)
-            return end
+    def _retrieve_run(self, engine: Pop3Server, buffer: bytes, begin: int) -> int:
+        """Answer lines that retrieve messages; returns where the first begins that does not."""
         maildrop = self._maildrop
         assert maildrop is not None
-        sizes = maildrop.listing().sizes
-        numbers, ends, octets = [number], [end], sizes[number - 1]
-        while octets < _MAX_OUTGOING and (end := buffer.find(b"\n", end) + 1):
-            line = buffer[ends[-1] : end - 1].removesuffix(b"\r")
-            if not (number := engine.retrieval(line)):
-                break
-            numbers.append(number)
-            ends.append(end)
-            octets += sizes[number - 1]
+        lines = _first_of(engine.retrievals(buffer, begin), maildrop.listing().sizes)
         try:
-            copies = self._service.ahead.copies(maildrop, numbers)
+            copies = self._service.ahead.copies(maildrop, [number for number, _ in lines])
         except DatabaseError as error:
-            for end in ends:
-                self._fail(b"RETR", str(error), end - begin)
-                begin = end
+            for _, size in lines:
+                self._fail(b"RETR", str(error), size)
+                begin += size
             return begin
         done: list[Exchange] = []
         entry_ids: list[str] = []
-        for number, copy, end in zip(numbers, copies, ends, strict=True):
-            if copy is None or copy.body is None:
-                self._retrieved(done, entry_ids)
-                self._retrieve(number, copy, end - begin)
-            else:
+        for (number, size), copy in zip(lines, copies, strict=True):
+            begin += size
+            if copy is not None and copy.body is not None:
                 entry_ids.append(copy.entry_id)
-                done.append(self._answer_small(number, copy, copy.body, end - begin))
-            begin = end
+                done.append(self._answer_small(number, copy, copy.body, size))
+                continue
+            self._retrieved(done, entry_ids)
+            self._retrieve(number, copy, size)
             if self._task is not None:  # a large message is on its way
                 break
         self._retrieved(done, entry_ids)
@@ -556,6 +536,16 @@ class Pop3Connection(asyncio.BufferedProtocol):
                 "POP3-IN", "", port, self.client, verb, detail, response, sent, received, self.login
             )
         )
+
+
+def _first_of(lines: list[tuple[int, int]], sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """Return as many lines that retrieve messages as are answered at once: at least one."""
+    octets = 0
+    for count, (number, _) in enumerate(lines):
+        if octets >= _MAX_OUTGOING:
+            return lines[:count]
+        octets += sizes[number - 1]
+    return lines
 
 
 def _first_line(answer: bytes) -> str:
