@@ -12,7 +12,6 @@ import pytest
 
 from appliance.protocol import LocalProtocolError
 from appliance.protocol.pop3 import (
-    MAX_LINE,
     Listing,
     Login,
     Pop3Server,
@@ -350,16 +349,45 @@ def test_what_a_line_retrieves_is_known_without_an_event() -> None:
     assert [engine.retrieval(b"RETR %d" % n) for n in range(5)] == [0, 1, 0, 3, 0]
     for line in (b"RETR", b"RETR ", b"RETR 1 2", b"RETR -1", b"retr 1", b"TOP 1 0", b"STAT"):
         assert engine.retrieval(line) == 0, line
-    assert engine.retrieval(b"RETR " + b"0" * (MAX_LINE - 8) + b"1") == 1
-    assert engine.retrieval(b"RETR " + b"0" * (MAX_LINE - 7) + b"1") == 0  # RFC 2449 §4
+    assert engine.retrieval(b"RETR 000000001") == 1
+    long = b"RETR 0000000001"  # longer than any number need be: an event like others
+    assert engine.retrieval(long) == 0
+    assert engine.receive_line(long) == Retr(1, 120)
     assert engine.errors == 0
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (b"RETR 1\r\nRETR 3\r\n", [(1, 8), (3, 8)]),
+        (b"RETR 03\nRETR 1\r\n", [(3, 8), (1, 8)]),
+        (b"RETR 1\r\nRETR 2\r\nRETR 3\r\n", [(1, 8)]),  # 2 is deleted
+        (b"RETR 1\r\nRETR 4\r\n", [(1, 8)]),
+        (b"RETR 0\r\nRETR 1\r\n", []),
+        (b"RETR 1\r\nDELE 1\r\nRETR 3\r\n", [(1, 8)]),
+        (b"RETR 1\r\nRETR 3", [(1, 8)]),  # no whole line yet
+        (b"RETR 1\r\nRETR 3 \r\n", [(1, 8)]),
+        (b"RETR 1\r\nRETR 3\r\r\n", [(1, 8)]),
+        (b"RETR 1\r\nRETR 0000000003\r\n", [(1, 8)]),
+        (b"STAT\r\nRETR 1\r\n", []),
+        (b"", []),
+    ],
+)
+def test_what_a_run_of_lines_retrieves_ends_at_whatever_else_comes(
+    lines: bytes, found: list[tuple[int, int]]
+) -> None:
+    engine = logged_in()
+    engine.receive_line(b"DELE 2")
+    assert engine.retrievals(b"NOOP\r\n" + lines, 6) == found
 
 
 def test_nothing_is_retrieved_before_the_login_or_after_quit() -> None:
     assert server().retrieval(b"RETR 1") == 0
+    assert server().retrievals(b"RETR 1\r\n", 0) == []
     engine = logged_in()
     engine.receive_line(b"QUIT")
     assert engine.retrieval(b"RETR 1") == 0
+    assert engine.retrievals(b"RETR 1\r\n", 0) == []
 
 
 def test_one_message_is_listed_by_number() -> None:
