@@ -71,7 +71,7 @@ def recipient_rows(recipients: tuple[QueuedRecipient, ...]) -> list[list[str]]:
     """,
 )
 @click.option("--state", type=click.Choice(_STATES), default=None, help="With a recipient so.")
-@click.option("--domain", metavar="NAME", default="", help="With a recipient there.")
+@click.option("--domain", metavar="NAME", default="", help="With a recipient who waits for it.")
 @click.option(
     "--after", metavar="ID", type=options.MESSAGE_ID, default="", help="Go on after this message."
 )

@@ -294,7 +294,8 @@ class Desk:
 
         Args:
             state: only those with a recipient in this state.
-            domain: only those with a recipient for this destination.
+            domain: only those with a recipient who waits for this destination, or is on hold;
+                with a state, only those with a recipient in it for this destination.
             most: how many at most.
             after: continue after this entry's id.
         """
