@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from appliance.connectors.notices import Told, prepare
 from appliance.database.content import Content
@@ -34,8 +35,7 @@ _NAMED = 20  # recipients in an event's text
 _LOOP = "5.4.6"  # RFC 3463 §3.5
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """An attempt that failed for one recipient.
 
     Attributes:

@@ -7,9 +7,9 @@ of the one value made here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from appliance.mail.reply import Reply
 
@@ -22,8 +22,7 @@ class Outcome(StrEnum):
     DEFER = "defer"  # for now: 4yz
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
+class Reason(NamedTuple):
     """Why something was decided.
 
     Attributes:
@@ -40,7 +39,7 @@ class Reason:
     text: str
     reply: Reply | None = None
     setting: str = ""
-    inputs: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, str] = MappingProxyType({})
 
     @property
     def accepted(self) -> bool:

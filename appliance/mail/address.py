@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
 
 import idna
 
@@ -52,8 +52,7 @@ class AddressError(ValueError):
         super().__init__(f'"{self.value}": {why}; give {right}')
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """One mailbox address, in one canonical form whatever way it was written.
 
     Attributes:

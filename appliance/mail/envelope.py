@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from appliance.mail.address import Address
 
@@ -34,8 +34,7 @@ class Notify(StrEnum):
 _NOTIFY_UNASKED = frozenset({Notify.FAILURE, Notify.DELAY})
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(NamedTuple):
     """One forward-path with its DSN parameters.
 
     Attributes:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["Reply", "ReplyError", "parse_reply"]
 
@@ -25,8 +25,7 @@ class ReplyError(ValueError):
     """Lines which are not an SMTP reply."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     r"""One reply of a server.
 
     Attributes:

@@ -36,11 +36,26 @@ def judge_sender(
 
 
 def judge_recipient(
-    house: House, recipient: Address, *, client: str, login: str, reverse_path: Address | None
+    house: House,
+    recipient: Address,
+    *,
+    client: str,
+    login: str,
+    reverse_path: Address | None,
+    target: Target | None = None,
 ) -> Reason:
-    """Decide about one RCPT: is the recipient known here, or may the client relay?"""
+    """Decide about one RCPT: is the recipient known here, or may the client relay?
+
+    Args:
+        house: whose directory and settings.
+        recipient: the forward-path.
+        client: the client's IP address.
+        login: the mailbox that is logged in, or empty.
+        reverse_path: what MAIL FROM said; None for the null reverse-path.
+        target: what the address map says, where the caller has just asked for many.
+    """
     settings = house.settings
-    target = house.directory.target(recipient)
+    target = target or house.directory.target(recipient)
     sender_hosted = (
         not target.domain_known
         and settings[relay.local_senders]

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from appliance.mail.address import Address, AddressError
 from appliance.mail.envelope import Body, Notify, Recipient, Ret
@@ -71,8 +71,7 @@ class Ehlo:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(NamedTuple):
     """MAIL (RFC 5321 §4.1.1.2).
 
     Attributes:
@@ -94,8 +93,7 @@ class Mail:
     auth: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rcpt:
+class Rcpt(NamedTuple):
     """RCPT (RFC 5321 §4.1.1.3)."""
 
     recipient: Recipient

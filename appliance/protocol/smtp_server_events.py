@@ -1,7 +1,10 @@
 """What the SMTP server engine tells its caller.
 
 Standards: RFC 5321 §4.1, §4.3; RFC 3207; RFC 4954.
-Owns: nothing; events are frozen values.
+Each event has what a log line says of the command: `verb` in upper case, `?` for a line that is no
+command, and `detail`, what followed the verb; `(hidden)` for everything that belongs to AUTH.
+
+Owns: nothing; events are values that don't change.
 Never: a password in a representation or in what goes to a log.
 Failure: none of its own.
 """
@@ -9,7 +12,7 @@ Failure: none of its own.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from appliance.mail.envelope import Recipient
 from appliance.mail.reply import Reply
@@ -27,21 +30,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Logged:
-    """What a log line says of the command.
-
-    Attributes:
-        verb: in upper case; `?` for a line that is no command.
-        detail: what followed the verb; `(hidden)` for everything that belongs to AUTH.
-    """
-
-    verb: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Respond(_Logged):
+class Respond(NamedTuple):
     """The engine answered alone.
 
     Attributes:
@@ -53,38 +42,46 @@ class Respond(_Logged):
     data: bytes
     close: bool
     reply: Reply
+    verb: str
+    detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class MailRequested(_Logged):
+class MailRequested(NamedTuple):
     """May this transaction begin? Answer 250 or a refusal."""
 
     command: Mail
+    verb: str
+    detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class RcptRequested(_Logged):
+class RcptRequested(NamedTuple):
     """May this recipient be added? Answer 250, 251 or a refusal."""
 
     recipient: Recipient
+    verb: str
+    detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class DataRequested(_Logged):
+class DataRequested(NamedTuple):
     """Shall the content come? Answer 354, feed a `DataReader`, then call `data_finished`."""
 
+    verb: str
+    detail: str
 
-@dataclass(frozen=True, slots=True)
-class TlsRequested(_Logged):
+
+class TlsRequested(NamedTuple):
     """Shall TLS begin? Answer 220, handshake, then call `tls_started`.
 
     Whatever was received beyond this command's line must be thrown away before the handshake: it
     came in clear and may be somebody else's (RFC 3207 §6).
     """
 
+    verb: str
+    detail: str
 
-@dataclass(frozen=True, slots=True)
-class Credentials(_Logged):
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
     """Is this password right? Answer 235 or a refusal (RFC 4954 §6).
 
     Attributes:
@@ -98,6 +95,8 @@ class Credentials(_Logged):
     authcid: str
     authzid: str
     password: str = field(repr=False)
+    verb: str
+    detail: str
 
 
 Question: TypeAlias = MailRequested | RcptRequested | DataRequested | TlsRequested | Credentials

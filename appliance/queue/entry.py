@@ -95,8 +95,7 @@ class Claimed(NamedTuple):
     due_at: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """A recipient is done or given up."""
 
     claimed: Claimed
@@ -104,8 +103,7 @@ class Finished:
     status: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rescheduled:
+class Rescheduled(NamedTuple):
     """A recipient is to be tried again."""
 
     claimed: Claimed
@@ -113,8 +111,7 @@ class Rescheduled:
     status: str
 
 
-@dataclass(frozen=True, slots=True)
-class Routed:
+class Routed(NamedTuple):
     """A recipient goes on to another connector."""
 
     claimed: Claimed

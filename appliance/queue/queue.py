@@ -75,10 +75,20 @@ _LEASE = (  # PostgreSQL: several workers, each row to one of them
     )
 )
 _LEASE_ANY = Statement(_LEASE)
+_LEASE_REST = Statement(_LEASE.where(_r.entry_id == param("entry")))
 _SET_LEASE = Statement(
     update(tables.recipients).where(*tables.THIS_RECIPIENT).values(lease_until=param("until"))
 )
-# Without its conditions, which SQLite would look for in the index of all that is due.
+# Without their conditions, which SQLite would look for in the index of all that is due.
+_REST = Statement(
+    select(
+        _r.entry_id, _r.number, _r.address, _r.options, _r.destination, _r.attempts, _r.due_at,
+        _r.connector, _r.state,
+    )
+    .where(_r.entry_id == param("entry"), _r.number > param("after"))
+    .order_by(_r.number)
+    .limit(param("most"))
+)  # fmt: skip
 _STATES = Statement(select(_r.number, _r.connector, _r.state).where(_r.entry_id == param("entry")))
 
 _FORGET = Statement(delete(tables.submissions).where(tables.submissions.c.at < param("before")))
@@ -229,6 +239,7 @@ class Queue:
         connector: Connector,
         most: int,
         *,
+        of_last: int = 0,
         but: Collection[tuple[str, int]] = (),
         without: Collection[str] = (),
         part: Part = WHOLE,
@@ -241,18 +252,19 @@ class Queue:
         Args:
             connector: whose recipients; `UNROUTED` for the MTA agent.
             most: how many at most.
+            of_last: how many more of the last one's message, where there are more than `most`:
+                a message whose recipients finish together leaves the queue by one step.
             but: (entry id, number) of recipients the worker has in hand already.
             without: destinations that the worker has enough of, so that others get their turn.
             part: on SQLite, which entries are the worker's.
         """
-        now = self._clock.now_us()
-        wanted = {"wanted": connector, "now": now, "most": most}
+        wanted = {"wanted": connector, "now": self._clock.now_us(), "most": most}
         if self.database.dialect == POSTGRESQL:
             lease: Sql = (
                 _LEASE.where(_r.destination.not_in(list(without))) if without else _LEASE_ANY
             )
             rows = self.database.transact(
-                lambda transaction: _lease(transaction, lease, wanted), lazy=True
+                lambda transaction: _lease(transaction, lease, wanted, of_last), lazy=True
             )
         else:
             claim: Sql = (
@@ -262,29 +274,34 @@ class Queue:
             )
             with self.database.reader() as connection:
                 rows = connection.tuples(claim, {**wanted, "most": most + len(but)})
-        if but:
-            rows = [row for row in rows if row[:2] not in but][:most]
+                if but:
+                    rows = [row for row in rows if row[:2] not in but][:most]
+                if of_last and len(rows) == most:
+                    rows += _rest(connection, rows[-1], wanted, of_last)
         return self._claimed(rows) if rows else []
 
     def _claimed(self, rows: Sequence[tuple[Any, ...]]) -> list[Claimed]:
         """Read what was claimed: of each entry once, however many recipients it has."""
-        entries: dict[str, tuple[Any, ...]] = {}
+        entries: dict[str, tuple[int, tuple[Any, ...]]] = {}
         with self.database.reader() as connection:
             for entry_id, *known in _ENTRIES.tuples(connection, {row[0] for row in rows}):
                 of, accepted_at, reverse_path, options, login, client, *content = known
                 content_id, size, summary, event, file = content
                 entries[entry_id] = (
-                    *(of, accepted_at, to_envelope(reverse_path, options), login, client),
-                    *(content_id, file, size, Summary.from_json(summary), summary),
-                    Accepted(entry_id, accepted_at, reverse_path, event),
+                    of,
+                    (
+                        *(accepted_at, to_envelope(reverse_path, options), login, client),
+                        *(content_id, file, size, Summary.from_json(summary), summary),
+                        Accepted(entry_id, accepted_at, reverse_path, event),
+                    ),
                 )
         found: list[Claimed] = []
         for entry_id, number, address, options, destination, attempts, due_at in rows:
             entry = entries.get(entry_id)
             if entry is None:  # an operator has removed it meanwhile
                 continue
+            of, rest = entry
             recipient = to_recipient(address, options)
-            of, *rest = entry
             found.append(
                 Claimed._make(
                     (entry_id, number, of, recipient, destination, attempts, *rest, due_at)
@@ -435,7 +452,15 @@ def _is_filed(mark: Mark) -> bool:
     return isinstance(mark, Finished) and mark.claimed.file is not None
 
 
-def _lease(transaction: Transaction, lease: Sql, wanted: dict[str, Any]) -> list[Any]:
+def _lease(transaction: Transaction, lease: Sql, wanted: dict[str, Any], of_last: int) -> list[Any]:
+    rows = _leased(transaction, lease, wanted)
+    if of_last and len(rows) == wanted["most"]:
+        rest = {**wanted, "entry": rows[-1][0], "most": of_last}
+        rows += _leased(transaction, _LEASE_REST, rest)
+    return rows
+
+
+def _leased(transaction: Transaction, lease: Sql, wanted: dict[str, Any]) -> list[Any]:
     rows = transaction.tuples(lease, wanted)
     until = wanted["now"] + _LEASE_US
     if rows:
@@ -443,6 +468,19 @@ def _lease(transaction: Transaction, lease: Sql, wanted: dict[str, Any]) -> list
             _SET_LEASE, [{"entry": row[0], "recipient": row[1], "until": until} for row in rows]
         )
     return rows
+
+
+def _rest(
+    connection: Connection, last: tuple[Any, ...], wanted: dict[str, Any], most: int
+) -> list[tuple[Any, ...]]:
+    """Return the recipients after one of the same message that are due as well."""
+    entry_id, number, *_ = last
+    rows = connection.tuples(_REST, {"entry": entry_id, "after": number, "most": most})
+    return [
+        row[:-2]
+        for row in rows
+        if row[-2] == wanted["wanted"] and row[-1] in ACTIVE and row[-3] <= wanted["now"]
+    ]
 
 
 def _there(claimed: Claimed, contents: Mapping[str, Content]) -> Content:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from appliance.directory.records import Target
 from appliance.journey.reason import Outcome, Reason
@@ -10,12 +11,30 @@ from appliance.mail.address import Address
 from appliance.mail.reply import Reply
 
 
-@dataclass(frozen=True, slots=True)
-class ToMailbox:
-    """Deliver into a mailbox of this server: connector SF."""
+class ToMailbox(NamedTuple):
+    """Deliver into a mailbox of this server: connector SF.
+
+    Attributes:
+        target: where the address map leads.
+        recipient: the address.
+        hops: how many Received lines the message has.
+    """
 
     target: Target
-    reason: Reason
+    recipient: Address
+    hops: int
+
+    @property
+    def reason(self) -> Reason:
+        """Why: made when it is asked for, since a message may have thousands of recipients."""
+        address, target = str(self.recipient), self.target
+        return Reason(
+            rule="routing.mailbox",
+            outcome=Outcome.ACCEPT,
+            text=f"The address map sends [SMTP:{address}] to "
+            f"[SF:{target.postoffice}/{target.mailbox}].",
+            inputs=_inputs(address, self.hops),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +71,16 @@ def route(recipient: Address, target: Target, *, hops: int, max_hops: int) -> Ro
         hops: how many Received lines the message has.
         max_hops: how many it may have.
     """
+    if (
+        hops <= max_hops
+        and target.domain_known
+        and target.mailbox_id
+        and target.enabled
+        and target.mailbox_enabled
+    ):
+        return ToMailbox(target, recipient, hops)
     address = str(recipient)
-    inputs = {"recipient": address, "hops": str(hops)}
+    inputs = _inputs(address, hops)
     if hops > max_hops:
         return Nowhere(
             Reason(
@@ -88,19 +115,12 @@ def route(recipient: Address, target: Target, *, hops: int, max_hops: int) -> Ro
     if not target.enabled:
         text = f"Mail for {recipient.domain} is suspended."
         return NotNow(_suspended("routing.domain-disabled", text, inputs))
-    if not target.mailbox_enabled:
-        text = f"The mailbox of {address} is suspended."
-        return NotNow(_suspended("routing.mailbox-disabled", text, inputs))
-    return ToMailbox(
-        target,
-        Reason(
-            rule="routing.mailbox",
-            outcome=Outcome.ACCEPT,
-            text=f"The address map sends [SMTP:{address}] to "
-            f"[SF:{target.postoffice}/{target.mailbox}].",
-            inputs=inputs,
-        ),
-    )
+    text = f"The mailbox of {address} is suspended."
+    return NotNow(_suspended("routing.mailbox-disabled", text, inputs))
+
+
+def _inputs(address: str, hops: int) -> dict[str, str]:
+    return {"recipient": address, "hops": str(hops)}
 
 
 def _suspended(rule: str, text: str, inputs: dict[str, str]) -> Reason:

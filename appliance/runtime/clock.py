@@ -50,5 +50,13 @@ def new_id(at_us: int) -> str:
     48 bits of milliseconds and 32 random bits in Crockford's base 32. It names a message in the
     queue, the logs, the Received header and `posthouse message trace`.
     """
-    value = ((at_us // 1000) & 0xFFFF_FFFF_FFFF) << 32 | int.from_bytes(os.urandom(4))
+    return _written((at_us // 1000) << 32 | int.from_bytes(os.urandom(4)))
+
+
+def first_id(at_us: int) -> str:
+    """Return the least id that `new_id` makes in the millisecond of a time."""
+    return _written((at_us // 1000) << 32)
+
+
+def _written(value: int) -> str:
     return "".join([_PAIRS[(value >> shift) & 1023] for shift in range(70, -1, -10)])

@@ -20,7 +20,7 @@ from appliance.store import folders, tables
 from appliance.store.contents import insert_contents, retain
 from appliance.store.errors import ContentsMissing
 from appliance.store.folders import Owner
-from appliance.store.message import Delivery, Use
+from appliance.store.message import Delivery
 
 _c, _f, _d = tables.contents.c, tables.folders.c, tables.deliveries.c
 
@@ -31,7 +31,7 @@ _INBOXES = Chosen(  # in one order everywhere: on PostgreSQL two workers would e
     _f.mailbox_id,
     lambda chosen: (
         select(_f.mailbox_id, _f.id, _f.next_uid, _f.modseq)
-        .where(_f.postoffice_id == param("po"), chosen, _f.use == Use.INBOX)
+        .where(_f.postoffice_id == param("po"), chosen, *folders.IS_INBOX)
         .order_by(_f.mailbox_id)
         .with_for_update()
     ),

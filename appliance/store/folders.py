@@ -37,7 +37,9 @@ _NO_LINE = frozenset(("Cc", "Cs", "Zl", "Zp"))  # control characters, surrogates
 
 _f = tables.folders.c
 MAILBOX = (_f.postoffice_id == param("po"), _f.mailbox_id == param("mailbox"))
-INBOX = (*MAILBOX, _f.use == Use.INBOX)
+# The name is in an index, and nobody changes it.
+IS_INBOX = (_f.name == STANDARD_FOLDERS[0][0], _f.use == Use.INBOX)
+INBOX = (*MAILBOX, *IS_INBOX)
 _THIS = (_f.id == param("folder"), *MAILBOX)
 COLUMNS = (
     *(_f.id, _f.name, _f.use, _f.uid_validity, _f.next_uid),

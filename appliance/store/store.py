@@ -17,7 +17,7 @@ from appliance.database.content import ContentFolder
 from appliance.database.databases import Databases
 from appliance.database.statement import Statement, param
 from appliance.runtime import steps
-from appliance.runtime.clock import MICROSECONDS, Clock
+from appliance.runtime.clock import MICROSECONDS, Clock, first_id
 from appliance.store import delivery, reading, removal, tables
 from appliance.store.chosen import possible
 from appliance.store.contents import content_folder
@@ -36,9 +36,9 @@ _LISTING = Statement(
     .order_by(_m.uid)
     .limit(param("most"))
 )
-_OLD_DELIVERIES = Statement(
+_OLD_DELIVERIES = Statement(  # ids begin with the time of acceptance: younger ones are passed over
     select(_d.id)
-    .where(_d.id > param("last"), _d.delivered_at < param("before"))
+    .where(_d.id > param("last"), _d.id < param("younger"), _d.delivered_at < param("before"))
     .order_by(_d.id)
     .limit(param("most"))
 )
@@ -173,7 +173,8 @@ class Store:
             most: how many at most.
             after: continue after this id.
         """
-        wanted = {"last": after, "before": before_us, "most": most}
+        younger = first_id(before_us + 1000)  # ids know milliseconds
+        wanted = {"last": after, "younger": younger, "before": before_us, "most": most}
         with self._databases.store(postoffice_id).reader() as connection:
             return [row.id for row in connection.rows(_OLD_DELIVERIES, wanted)]
 

@@ -109,6 +109,5 @@ deliveries = Table(
     Column("delivered_at", BigInteger, nullable=False),  # µs
     sqlite_with_rowid=False,
 )
-Index("deliveries_age", deliveries.c.delivered_at)
 
-SCHEMA = Schema("store", metadata, Path(__file__).parent / "migrations", "store0003")
+SCHEMA = Schema("store", metadata, Path(__file__).parent / "migrations", "store0004")

@@ -589,6 +589,15 @@ def test_a_backup_with_problems_removes_no_older_one(town: Town, clock: SetClock
 def _change(path: Path) -> None:
     octets = bytearray(path.read_bytes())
     octets[len(octets) // 2] ^= 1
+    _replace(path, octets)
+
+
+def _misspell(path: Path) -> None:
+    """Change what a database says of its tables."""
+    _replace(path, path.read_bytes().replace(b"content_id", b"content_ie"))
+
+
+def _replace(path: Path, octets: bytes) -> None:
     copy = path.with_name("copy")
     copy.write_bytes(octets)
     copy.replace(path)
@@ -610,6 +619,7 @@ def test_verification_finds_what_has_changed(town: Town, database_url: str) -> N
         (content, Path.unlink, "is missing"),
         (content, lambda path: (path.unlink(), path.write_bytes(b"")), "has 0 octets"),
         (database, _change, "has changed"),
+        (database, _misspell, "can't be used"),
         (database, lambda path: os.truncate(path, 20_000), "has 20000 octets"),
         (database, Path.unlink, "can't be used"),
     ):

@@ -14,15 +14,16 @@ import gc
 import signal
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from appliance.agents.mta import giving_back
-from appliance.connectors.postoffice.deliver import Delivered, deliver
+from appliance.connectors.postoffice.deliver import deliver
 from appliance.connectors.returns import Failure, Returns
 from appliance.database.errors import DatabaseError
 from appliance.directory.records import Target
 from appliance.journey.event import Event, Kind
+from appliance.journey.reason import Reason
 from appliance.mail.address import Address
 from appliance.mail.envelope import Notify
 from appliance.operations.house import House
@@ -37,6 +38,7 @@ from appliance.runtime.doorbell import Doorbell
 from appliance.runtime.logs import Exchange, Logs
 
 _BATCH = 1000  # recipients; their contents are read piece by piece
+_BATCH_OF_ONE = 10_000  # recipients of one message, which are finished by one step together
 _MARK_AFTER = 100
 _MARK_WITHIN_S = 0.1
 _POLL_S = 1.0
@@ -46,11 +48,20 @@ _COLLECT_AFTER = 20_000  # objects
 
 
 class _Told(NamedTuple):
-    """Where an address of a batch goes, with what is told of it."""
+    """What is told of all copies that go one way."""
 
-    way: Route
     address: str
     reason: Mapping[str, object]
+    text: str
+    details: str
+
+
+class _Copy(NamedTuple):
+    """A copy that lies in its mailbox, of which nothing has been told yet."""
+
+    claimed: Claimed
+    way: ToMailbox
+    at_us: int
 
 
 class MtaAgent:
@@ -64,6 +75,7 @@ class MtaAgent:
         self._returns = Returns(house, logs)
         self._returns_of_sf = Returns(house, logs, Connector.SF)
         self._unmarked: list[Mark] = []
+        self._untold: list[_Copy] = []
         self._events: list[Event] = []
         self._accepted: dict[str, Accepted] = {}
         self._unmarked_since = 0.0
@@ -80,8 +92,14 @@ class MtaAgent:
         in_hand = {(mark.claimed.entry_id, mark.claimed.number) for mark in self._unmarked}
         self._give_back(in_hand)
         most = 1 if self._careful else _BATCH
-        claimed = self._house.queue.claim(Connector.UNROUTED, most, but=in_hand, part=self._part)
-        self.is_behind = len(claimed) == most
+        claimed = self._house.queue.claim(
+            Connector.UNROUTED,
+            most,
+            of_last=0 if self._careful else _BATCH_OF_ONE - _BATCH,
+            but=in_hand,
+            part=self._part,
+        )
+        self.is_behind = len(claimed) >= most
         if not claimed:
             self._careful = 0
             return False
@@ -141,60 +159,70 @@ class MtaAgent:
 
     def _handle(self, claimed: Sequence[Claimed]) -> None:
         self._accepted.update({each.entry_id: each.accepted for each in claimed})
-        local: list[tuple[Claimed, Target]] = []
-        reasons: list[_Told] = []  # of `local`, one each
+        local: list[tuple[Claimed, ToMailbox]] = []
         failures: list[Failure] = []
+        receipts: list[Claimed] = []
         marks: list[Mark] = []
-        for each, told in self._routed(claimed):
-            match told.way:
-                case ToMailbox(target, _):
-                    local.append((each, target))
-                    reasons.append(told)
+        for each, way in zip(claimed, self._ways(claimed), strict=True):
+            match way:
+                case ToMailbox():
+                    local.append((each, way))
                 case ToRemote(domain, reason):
                     marks.append(Routed(each, Connector.SMTP, domain))
-                    self._events.append(self._event(each, Kind.ROUTED, "SMTP", told, reason.text))
-                    self._logs.exchange(
-                        self._line(each, "ROUTE", f"[SMTP:{told.address}]", "routed to SMTP")
-                    )
+                    self._tell_routed(each, reason)
                 case Nowhere(reason) | NotNow(reason):
                     failures.append(Failure(each, reason))
         started = time.perf_counter()
-        done = deliver(self._house, local)
+        problems = deliver(self._house, [(each, way.target) for each, way in local])
         if local and self._logs.is_verbose:
             self._logs.detail(f"copies delivered or deferred: {len(local)}", started=started)
         steps.reach("mta.delivered")
-        told_of = {id(each): told for (each, _), told in zip(local, reasons, strict=True)}
-        marks.extend(self._delivered(done, told_of))
+        undelivered: list[tuple[Failure, ToMailbox]] = []
+        now = self._house.clock.now_us()
+        for each, way in local:
+            problem = problems and problems.get((way.target.postoffice_id, each.entry_id))
+            if problem:
+                undelivered.append((Failure(each, problem), way))
+            else:
+                marks.append(Finished(each, State.DONE, _delivered_to(way.target)))
+                self._untold.append(_Copy(each, way, now))
+                if _wants_success(each):
+                    receipts.append(each)
         self._remember(marks)
         self._returns.settle([], failures)
-        undelivered = self._undelivered(done)
-        self._returns_of_sf.settle([], undelivered)
-        self._returns.tell_success([copy.claimed for copy in done if _wants_success(copy)])
+        self._tell_undelivered(undelivered)
+        self._returns_of_sf.settle([], [failure for failure, _ in undelivered])
+        self._returns.tell_success(receipts)
         goes_out = any(isinstance(mark, Routed) for mark in marks)
         if goes_out or failures or undelivered or len(self._unmarked) >= _MARK_AFTER:
             self.mark()
 
-    def _routed(self, claimed: Sequence[Claimed]) -> Iterator[tuple[Claimed, _Told]]:
-        """Yield recipients with their way; each address of the batch is looked up once."""
+    def _ways(self, claimed: Sequence[Claimed]) -> list[Route]:
+        """Decide where recipients go; each address of the batch is looked up once."""
         targets = self._house.directory.targets({each.recipient.address for each in claimed})
-        known: dict[tuple[Address, int], _Told] = {}
-        is_verbose = self._logs.is_verbose
+        known: dict[tuple[Address, int], Route] = {}
+        ways: list[Route] = []
         for each in claimed:
-            recipient, hops = each.recipient.address, each.summary.received_count
-            told = known.get((recipient, hops))
-            if told is None:
+            recipient, hops = asked = each.recipient.address, each.summary.received_count
+            way = known.get(asked)
+            if way is None:
                 way = route(self._house, recipient, hops=hops, target=targets[recipient])
-                told = known[recipient, hops] = _Told(way, str(recipient), way.reason.to_dict())
-            if is_verbose and isinstance(told.way, ToMailbox | ToRemote):
-                text = f"{told.address}: {told.way.reason.text}"
-                self._logs.detail(text, message_id=each.entry_id, reason=told.reason)
-            yield each, told
+                known[asked] = way
+            ways.append(way)
+        if self._logs.is_verbose:
+            for each, way in zip(claimed, ways, strict=True):
+                if isinstance(way, ToMailbox | ToRemote):
+                    text = f"{each.recipient.address}: {way.reason.text}"
+                    reason = way.reason.to_dict()
+                    self._logs.detail(text, message_id=each.entry_id, reason=reason)
+        return ways
 
     def mark(self) -> None:
-        """Tell the queue what is finished, and the journey, without waiting for the disk."""
+        """Tell the queue what is finished, and logs and journey, without waiting for the disk."""
         if self._unmarked:
             self._house.queue.mark(self._unmarked, durable=False)
             self._unmarked = []
+        self._tell_delivered()
         events, self._events = self._events, []
         accepted, self._accepted = self._accepted, {}
         self._house.journey.record(events, accepted=list(accepted.values()))
@@ -210,70 +238,90 @@ class MtaAgent:
             self._unmarked_since = time.monotonic()
         self._unmarked.extend(marks)
 
-    def _delivered(self, done: Sequence[Delivered], told_of: dict[int, _Told]) -> list[Mark]:
-        marks: list[Mark] = []
+    def _tell_delivered(self) -> None:
+        """Tell journey and logs of copies that lie in their mailboxes."""
+        untold, self._untold = self._untold, []
+        told_of: dict[int, _Told] = {}
         lines: list[Exchange] = []
-        for copy in done:
-            each, target, problem = copy
-            if problem is not None:
-                continue
-            told = told_of[id(each)]
-            text = f"delivered to {target.mailbox}@{target.postoffice}"
-            self._events.append(self._event(each, Kind.DELIVERED, "SF", told, text))
-            lines.append(self._line(each, "DELIVER", _from_to(told.address, target), "delivered"))
-            marks.append(Finished(each, State.DONE, text))
-        if marks:
-            metrics.RECIPIENTS.labels("SF", "delivered").inc(len(marks))
+        for each, way, at_us in untold:
+            told = told_of.get(id(way))
+            if told is None:
+                told = told_of[id(way)] = _told(way)
+            self._events.append(
+                Event(
+                    at_us=at_us,
+                    message_id=each.entry_id,
+                    kind=Kind.DELIVERED,
+                    reverse_path=each.accepted.reverse_path,
+                    recipient=told.address,
+                    connector=Connector.SF,
+                    text=told.text,
+                    reason=told.reason,
+                )
+            )
+            lines.append(_line(each, "DELIVER", told.details, "delivered"))
+        if untold:
+            metrics.RECIPIENTS.labels("SF", "delivered").inc(len(untold))
             self._logs.exchanges(lines)
-        return marks
 
-    def _undelivered(self, done: Sequence[Delivered]) -> list[Failure]:
-        """Return what has to wait, and log each problem once."""
-        failures: list[Failure] = []
+    def _tell_routed(self, each: Claimed, reason: Reason) -> None:
+        address = str(each.recipient.address)
+        self._events.append(
+            Event(
+                at_us=self._house.clock.now_us(),
+                message_id=each.entry_id,
+                kind=Kind.ROUTED,
+                reverse_path=each.accepted.reverse_path,
+                recipient=address,
+                connector=Connector.SMTP,
+                text=reason.text,
+                reason=reason.to_dict(),
+            )
+        )
+        self._logs.exchange(_line(each, "ROUTE", f"[SMTP:{address}]", "routed to SMTP"))
+
+    def _tell_undelivered(self, undelivered: Sequence[tuple[Failure, ToMailbox]]) -> None:
+        """Log what has to wait, and each problem once."""
         told: set[int] = set()
-        for copy in done:
-            each, problem = copy.claimed, copy.problem
-            if problem is None:
-                continue
+        for (each, problem, _), way in undelivered:
             if id(problem) not in told:
                 told.add(id(problem))
                 text = f"{problem.text} {problem.inputs['problem']}"
                 self._logs.note("error", text, message_id=each.entry_id, reason=problem.to_dict())
-            way = _from_to(str(each.recipient.address), copy.target)
-            self._logs.exchange(self._line(each, "DELIVER", way, "deferred"))
-            failures.append(Failure(each, problem))
-        return failures
-
-    def _event(self, each: Claimed, kind: Kind, connector: str, told: _Told, text: str) -> Event:
-        return Event(
-            at_us=self._house.clock.now_us(),
-            message_id=each.entry_id,
-            kind=kind,
-            reverse_path=each.accepted.reverse_path,
-            recipient=told.address,
-            connector=connector,
-            text=text,
-            reason=told.reason,
-        )
-
-    def _line(self, each: Claimed, command: str, details: str, response: str) -> Exchange:
-        return Exchange(
-            kind="MTA",
-            message_id=each.entry_id,
-            command=command,
-            details=details,
-            response=response,
-            received=each.size,
-        )
+            self._logs.exchange(_line(each, "DELIVER", _from_to(way), "deferred"))
 
 
-def _from_to(address: str, target: Target) -> str:
-    return f"[SMTP:{address}] -> [SF:{target.postoffice}/{target.mailbox}]"
+def _told(way: ToMailbox) -> _Told:
+    return _Told(
+        address=str(way.recipient),
+        reason=way.reason.to_dict(),
+        text=_delivered_to(way.target),
+        details=_from_to(way),
+    )
 
 
-def _wants_success(copy: Delivered) -> bool:
-    notify = copy.claimed.recipient.notify
-    return copy.problem is None and notify is not None and Notify.SUCCESS in notify
+def _line(each: Claimed, command: str, details: str, response: str) -> Exchange:
+    return Exchange(
+        kind="MTA",
+        message_id=each.entry_id,
+        command=command,
+        details=details,
+        response=response,
+        received=each.size,
+    )
+
+
+def _delivered_to(target: Target) -> str:
+    return f"delivered to {target.mailbox}@{target.postoffice}"
+
+
+def _from_to(way: ToMailbox) -> str:
+    return f"[SMTP:{way.recipient}] -> [SF:{way.target.postoffice}/{way.target.mailbox}]"
+
+
+def _wants_success(each: Claimed) -> bool:
+    notify = each.recipient.notify
+    return notify is not None and Notify.SUCCESS in notify
 
 
 def run(

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache, partial
-from typing import NamedTuple
 
 from appliance.database.content import Content
 from appliance.database.errors import DatabaseError
@@ -26,30 +25,20 @@ _SIDE_BY_SIDE = 4  # post offices
 _MAX_OCTETS = 8 << 20  # of contents in memory at the same time, as in the writer
 
 
-class Delivered(NamedTuple):
-    """What became of one recipient.
-
-    Attributes:
-        claimed: the recipient.
-        target: its mailbox.
-        problem: why it does not lie there yet (DEFER); None when it does.
-    """
-
-    claimed: Claimed
-    target: Target
-    problem: Reason | None
-
-
 Copies = Sequence[tuple[Claimed, Target]]
 Piece = list[tuple[int, Copies]]  # post offices' ids with copies for each
 
 
-def deliver(house: House, batch: Copies) -> list[Delivered]:
+def deliver(house: House, batch: Copies) -> dict[tuple[int, str], Reason]:
     """Put messages into mailboxes.
 
     Args:
         house: whose store and queue.
         batch: recipients with the mailbox each goes to.
+
+    Returns:
+        Why copies don't lie there yet (DEFER), by post office's and entry's id; of all the others
+        they do.
 
     Raises:
         DatabaseError: the queue can't be read; what was not delivered before is so when the batch
@@ -58,17 +47,14 @@ def deliver(house: House, batch: Copies) -> list[Delivered]:
     by_postoffice: dict[int, list[tuple[Claimed, Target]]] = {}
     for copy in batch:
         by_postoffice.setdefault(copy[1].postoffice_id, []).append(copy)
-    done: list[Delivered] = []
+    problems: dict[tuple[int, str], Reason] = {}
     for pieces in _pieces(by_postoffice):
         contents = house.queue.contents(claimed for _, copies in pieces for claimed, _ in copies)
         write = partial(_deliver, house, contents)
         side_by_side = map if len(pieces) == 1 else _threads().map
-        for (_, copies), problems in zip(pieces, side_by_side(write, pieces), strict=True):
-            done.extend(
-                Delivered(claimed, target, problems.get(claimed.entry_id) if problems else None)
-                for claimed, target in copies
-            )
-    return done
+        for (postoffice_id, _), found in zip(pieces, side_by_side(write, pieces), strict=True):
+            problems |= {(postoffice_id, entry_id): why for entry_id, why in found.items()}
+    return problems
 
 
 def _pieces(by_postoffice: dict[int, list[tuple[Claimed, Target]]]) -> Iterator[Piece]:

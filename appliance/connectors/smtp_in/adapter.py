@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from aiosmtpd.smtp import SMTP
@@ -36,6 +36,9 @@ class Talk(Protocol):
     @property
     def takes_content(self) -> bool:
         """Octets are wanted as they come, not lines."""
+
+    def foresee(self, lines: Sequence[bytes]) -> None:
+        """Hear of lines that follow at once; of none when there is no such group."""
 
     def receive_line(self, line: bytes | None) -> None:
         """Take a line without its CRLF; None for one longer than the limit."""
@@ -236,6 +239,7 @@ class Adapter(SMTP, asyncio.BufferedProtocol):
     def _work(self) -> None:
         """Answer what is at hand, as long as the client reads and nothing is under way."""
         try:
+            self._foresee()
             is_done = self._answer()
             self.flush()
         except Exception as error:  # noqa: BLE001 - the session's boundary
@@ -251,6 +255,15 @@ class Adapter(SMTP, asyncio.BufferedProtocol):
             self.hang_up()
         else:
             self.transport.resume_reading()  # type: ignore[attr-defined] # as above
+
+    def _foresee(self) -> None:
+        """Tell of a group of commands that was sent without waiting (RFC 2920)."""
+        talk = self._talk
+        if talk is None or talk.takes_content:
+            return
+        is_group = self._received.count(b"\r\n", self._at) > 1
+        rest = self._received[self._at :] if is_group else b""
+        talk.foresee(rest.split(b"\r\n", _LINES_A_TURN)[:-1])
 
     def _answer(self) -> bool:
         """Hand over lines and content; returns False when others should have a turn first."""

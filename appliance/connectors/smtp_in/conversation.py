@@ -8,11 +8,15 @@ Failure: a database that can't be reached is 451 4.3.0; an unforeseen error too,
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
 import time
+from collections.abc import Sequence
 
 from appliance.connectors.smtp_in.adapter import Adapter
 from appliance.database.content import ContentWriter
 from appliance.database.errors import DatabaseError
+from appliance.directory.records import Target
 from appliance.journey.event import Event as JourneyEvent
 from appliance.journey.event import Kind, because
 from appliance.journey.reason import Outcome, Reason
@@ -39,6 +43,7 @@ from appliance.runtime.clock import MICROSECONDS, to_datetime
 from appliance.runtime.logs import Exchange, Logs
 from appliance.settings import auth, relay, smtp
 
+_PLAIN_RCPT = re.compile(rb"RCPT TO:<([!-9;-?A-~]+@[a-z0-9.-]+)>(?: [!-~ ]*)?", re.IGNORECASE)
 _OK = "Requested mail action okay, completed"
 _LATER = Reply(451, "4.3.0", "Local error in processing, please try again later")
 _IDLING = Reply(421, "4.7.0", "Too many commands without a message")
@@ -61,6 +66,7 @@ class Conversation:
         self._refusals = 0
         self._idle_commands = 0
         self._granted: list[Reason] = []
+        self._foreseen: dict[Address, Target] = {}
         self._max_size = settings[smtp.max_message_kb] * 1024
         self._content: ContentWriter | None = None  # while it comes in
         self._reader = DataReader()
@@ -92,6 +98,18 @@ class Conversation:
             secured = adapter.cipher or "without TLS"
             port = adapter.listener.port
             self._logs.detail(f"{self._client} has connected to port {port}, {secured}")
+
+    def foresee(self, lines: Sequence[bytes]) -> None:
+        """Look up whom a group of commands names: together a third of the time for each.
+
+        Args:
+            lines: what is answered next, nothing else coming between.
+        """
+        self._foreseen = {}
+        paths = [found[1].decode() for line in lines if (found := _PLAIN_RCPT.fullmatch(line))]
+        if len(paths) > 1:
+            with contextlib.suppress(DatabaseError):  # then each RCPT says so
+                self._foreseen = self._house.directory.targets(map(Address.restored, paths))
 
     @property
     def takes_content(self) -> bool:
@@ -170,6 +188,7 @@ class Conversation:
             client=self._client,
             login=self._logged_in,
             reverse_path=self.engine.reverse_path,
+            target=self._foreseen.get(event.recipient.address),
         )
         if reason.accepted:
             self._granted.append(reason)

@@ -191,13 +191,15 @@ def _take(script: IO[bytes], rows: sqlite3.Connection) -> None:
     for line in script:
         if not line.startswith(b"COPY ") or not line.endswith(b" FROM stdin;\n"):
             continue
-        name, _, rest = line[5:].decode().partition(" (")
+        name, _, rest = line[5:].decode(errors="replace").partition(" (")
         table = name.rpartition(".")[2].strip('"')
         columns = [each.strip(' "') for each in rest.partition(")")[0].split(",")]
         wanted = _READ.get(table)
         if wanted is None:
             _pass(script)
             continue
+        if missing := sorted(set(wanted).difference(columns)):
+            raise Clash(f"the archive is damaged: {table} has no column {missing[0]} in it")
         places = [columns.index(each) for each in wanted]
         marks = ", ".join("?" * len(wanted))
         insert = f"INSERT INTO {table} VALUES ({marks})"  # noqa: S608 - our own tables' names
