@@ -589,7 +589,7 @@ def test_a_backup_with_problems_removes_no_older_one(town: Town, clock: SetClock
 def _change(path: Path) -> None:
     octets = bytearray(path.read_bytes())
     octets[len(octets) // 2] ^= 1
-    _replace(path, octets)
+    _replace(path, bytes(octets))
 
 
 def _misspell(path: Path) -> None:

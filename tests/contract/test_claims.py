@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from appliance.operations.house import House
 from appliance.queue.desk import Desk
-from appliance.queue.entry import Connector, Finished, Routed, State
+from appliance.queue.entry import Connector, Finished, Rescheduled, Routed, State
 from tests.support.clock import SetClock
 from tests.support.town import claim_all, submit
 
@@ -65,3 +65,40 @@ def test_what_a_worker_keeps_in_hand_is_nobody_elses(house: House, clock: SetClo
     assert house.queue.claim(Connector.SMTP, 1, but=mine) == []
     house.queue.lease([found], keep=False)
     assert len(house.queue.claim(Connector.SMTP, 1)) == 1
+
+
+def test_a_message_with_more_recipients_than_a_claim_takes_is_claimed_whole(house: House) -> None:
+    mine = submit(house, *(f"r{number}@b.test" for number in range(8)))
+    claim, lease = house.queue.claim, house.queue.lease
+    found = claim(Connector.UNROUTED, 3, of_last=100)
+    assert {(each.entry_id, each.number) for each in found} == {(mine, n) for n in range(8)}
+    lease(found, keep=False)
+    assert len(claim(Connector.UNROUTED, 3, of_last=2)) == 5
+
+
+def test_of_the_last_message_only_what_is_due_here_is_claimed(
+    house: House, clock: SetClock
+) -> None:
+    entry = submit(house, *(f"r{number}@b.test" for number in range(6)))
+    waiting = {each.number: each for each in claim_all(house)}
+    house.queue.mark(
+        [
+            Routed(waiting[3], Connector.SMTP, "b.test"),
+            Finished(waiting[4], State.DONE, ""),
+            Rescheduled(waiting[5], clock.now_us() + 3_600_000_000, "later"),
+        ],
+        durable=True,
+    )
+    house.queue.lease([waiting[number] for number in range(3)], keep=False)
+    found = house.queue.claim(Connector.UNROUTED, 1, of_last=100)
+    assert {(each.entry_id, each.number) for each in found} == {(entry, n) for n in range(3)}
+
+
+def test_a_claim_that_ends_with_its_message_takes_nothing_of_the_next(
+    house: House, clock: SetClock
+) -> None:
+    first = submit(house, "a@b.test", "b@b.test")
+    clock.advance(1)
+    submit(house, "c@b.test")
+    found = house.queue.claim(Connector.UNROUTED, 2, of_last=100)
+    assert [each.entry_id for each in found] == [first, first]

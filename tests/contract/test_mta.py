@@ -15,6 +15,7 @@ from appliance.database.content import INLINE_MAX, Content
 from appliance.database.errors import StoreBusy
 from appliance.journey.event import Kind
 from appliance.mail.address import Address
+from appliance.operations.addresses import CreateAddress
 from appliance.operations.domains import EnableDomain
 from appliance.operations.house import House
 from appliance.operations.mailboxes import EnableMailbox
@@ -120,6 +121,22 @@ def test_only_the_message_without_a_content_waits(
     (notice,) = notices(house)
     assert "The content of this message can't be read at present." in notice
     assert "Status: 4.3.0" in notice
+
+
+def test_one_message_to_thousands_is_one_batch_and_each_copy_is_told_of(
+    town: Town, agent: MtaAgent
+) -> None:
+    house = town.house
+    for number in range(1500):
+        town.do(CreateAddress(address=f"a{number}@alpha.test", mailbox="alice@alpha"))
+    entry_id = submit(house, *(f"a{number}@alpha.test" for number in range(1500)))
+    assert agent.work()
+    assert not agent.work()
+    assert Desk(house.queue).message(entry_id) is None
+    assert len(inbox(house, "alice@alpha")) == 1500
+    house.databases.get("journey").transact(lambda _: None, lazy=True)  # after what was posted
+    told = [each.recipient for each in house.journey.of(entry_id) if each.kind is Kind.DELIVERED]
+    assert sorted(told) == sorted(f"a{number}@alpha.test" for number in range(1500))
 
 
 def test_a_message_that_was_delivered_is_not_harmed_by_the_loss_of_the_queues_file(

@@ -38,7 +38,7 @@ class Talk(Protocol):
         """Octets are wanted as they come, not lines."""
 
     def foresee(self, lines: Sequence[bytes]) -> None:
-        """Hear of lines that follow at once; of none when there is no such group."""
+        """Hear of lines that follow at once; of none when they have been answered."""
 
     def receive_line(self, line: bytes | None) -> None:
         """Take a line without its CRLF; None for one longer than the limit."""
@@ -239,8 +239,13 @@ class Adapter(SMTP, asyncio.BufferedProtocol):
     def _work(self) -> None:
         """Answer what is at hand, as long as the client reads and nothing is under way."""
         try:
-            self._foresee()
-            is_done = self._answer()
+            talk, group = self._talk, self._group()
+            if group and talk is not None:
+                talk.foresee(group)
+                is_done = self._answer()
+                talk.foresee(())
+            else:
+                is_done = self._answer()
             self.flush()
         except Exception as error:  # noqa: BLE001 - the session's boundary
             self._host.fail(self, error)
@@ -256,14 +261,13 @@ class Adapter(SMTP, asyncio.BufferedProtocol):
         else:
             self.transport.resume_reading()  # type: ignore[attr-defined] # as above
 
-    def _foresee(self) -> None:
-        """Tell of a group of commands that was sent without waiting (RFC 2920)."""
-        talk = self._talk
-        if talk is None or talk.takes_content:
-            return
-        is_group = self._received.count(b"\r\n", self._at) > 1
-        rest = self._received[self._at :] if is_group else b""
-        talk.foresee(rest.split(b"\r\n", _LINES_A_TURN)[:-1])
+    def _group(self) -> Sequence[bytes]:
+        """Return lines that were sent without waiting for answers (RFC 2920); none where one is."""
+        if self._talk is None or self._talk.takes_content:
+            return ()
+        if self._received.count(b"\r\n", self._at) < 2:
+            return ()
+        return self._received[self._at :].split(b"\r\n", _LINES_A_TURN)[:-1]
 
     def _answer(self) -> bool:
         """Hand over lines and content; returns False when others should have a turn first."""

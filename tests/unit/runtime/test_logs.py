@@ -97,6 +97,18 @@ def test_activity_line_has_the_ten_columns_a_to_j(logs: Logs, tmp_path: Path) ->
     ]
 
 
+def test_lines_have_the_second_in_which_they_were_told(
+    logs: Logs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = [100.0, 100.9, 101.0, 101.2]
+    for at in seconds:
+        monkeypatch.setattr("appliance.runtime.logs.time.time", lambda at=at: at)
+        logs.exchange(RCPT)
+    logs.flush()
+    found = [line.partition("\t")[0] for line in lines(tmp_path, "SMTP-Activity-*.log")]
+    assert found == ["01/01/70 00:01:40"] * 2 + ["01/01/70 00:01:41"] * 2
+
+
 def test_activity_file_is_named_by_service_and_day(
     logs: Logs, tmp_path: Path, turn_to: Callable[..., None]
 ) -> None:
