@@ -12,13 +12,14 @@ import paired
 import queue_flat
 import rows
 import scenes
+import side_by_side
 import twin
 from plan import Plan
 from result import Judged, Result
 
 __all__ = ["CATALOGUE", "Entry"]
 
-_MODULES = (queue_flat, appliance_memory, large_message)
+_MODULES = (side_by_side, queue_flat, appliance_memory, large_message)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

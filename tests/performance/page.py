@@ -42,6 +42,7 @@ SECTIONS = (
             *("pop3-dele-pipelined", "pop3-list"),
         ),
     ),
+    ("All at once", ("side-by-side",)),
     (
         "Memory when idle",
         ("idle-smtp", "idle-smtp-tls", "idle-pop3", "idle-pop3-tls", "idle-appliance"),

@@ -287,7 +287,8 @@ class Pop3Connection(asyncio.BufferedProtocol):
         return begin
 
     def _retrieved(self, done: list[Exchange], entry_ids: list[str]) -> None:
-        """Tell the logs and the journey of some messages, and forget them."""
+        """Send some messages, then tell the logs and the journey of them, and forget them."""
+        self._flush()
         service = self._service
         service.logs.exchanges(done)
         service.downloads.add(entry_ids, login=self.login, client=self.client)
@@ -303,15 +304,17 @@ class Pop3Connection(asyncio.BufferedProtocol):
         if copy is None:
             self._send(Retr(number, 0), _GONE, size)
             return
-        if copy.entry_id:
-            ids = (copy.entry_id,)
-            self._service.downloads.add(ids, login=self.login, client=self.client)
         if copy.body is None:
             chunks = chain((copy.prefix,), self._content(copy).chunks())
             pieces = chain((retr_header(copy.size),), stuff(chunks))
             self._pour(Retr(number, copy.size), pieces, size)
-            return
-        self._service.logs.exchange(self._answer_small(number, copy, copy.body, size))
+        else:
+            done = self._answer_small(number, copy, copy.body, size)
+            self._flush()  # the rest is done while the client reads
+            self._service.logs.exchange(done)
+        if copy.entry_id:
+            ids = (copy.entry_id,)
+            self._service.downloads.add(ids, login=self.login, client=self.client)
 
     def _answer_small(self, number: int, copy: Copy, body: bytes, size: int) -> Exchange:
         """Send a message that is in memory; returns what is to be logged of it."""
