@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 import traceback
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -156,8 +156,9 @@ class Logs:
         self._to_journal = "JOURNAL_STREAM" in os.environ
         self._second = 0
         self._stamp = ""
-        self._told: list[Exchange] = []  # of which no lines have been made
-        self._told_at = ""
+        self._told: deque[Exchange] = deque()  # of which no lines have been made
+        self._told_at = ""  # as the Activity log writes it
+        self._told_until = 0.0  # the second's end
 
     def configure(self, options: LogOptions) -> None:
         """Change what is logged."""
@@ -180,31 +181,30 @@ class Logs:
 
     def exchanges(self, found: Sequence[Exchange]) -> None:
         """Log commands with their answers."""
-        if not found:
-            return
-        with self._guard:
-            now = self._now()
-            if now != self._told_at:
-                self._make_lines()
-                self._told_at = now
-            self._told += found
-            if len(self._told) >= _LINES_AT_ONCE or self.options.verbose_until:
+        told = self._told
+        if len(told) >= _LINES_AT_ONCE or time.time() >= self._told_until:
+            with self._guard:
                 self._gathered(full=self._make_lines())
-            else:
-                self._gathered(full=False)
+        told.extend(found)  # of a deque, which needs no lock
+        if not self._pending or self.options.verbose_until:
+            with self._guard:
+                self._gathered(full=bool(self.options.verbose_until) and self._make_lines())
 
     def _make_lines(self) -> bool:
         """Make lines of the exchanges that were told; returns whether a block's worth has gathered.
 
         Of several at a time a line costs a third of what it costs alone.
         """
-        found, self._told = self._told, []
+        told, now = self._told, self._told_at
+        self._told_until = int(time.time()) + 1.0
+        self._told_at = self._now()
+        found = [told.popleft() for _ in range(len(told))]
         for alike, times in Counter(map(_COUNTED, found)).items():
             metrics.EXCHANGES.add(*alike, times=times)
         options = self.options
         full = False
         if options.activity:
-            full = self._activity.add([_activity_line(each, self._told_at) for each in found])
+            full = self._activity.add([_activity_line(each, now) for each in found])
         if options.w3c:
             lines = [_w3c_line(each, options.w3c_fields) for each in found]
             full = self._w3c.add(lines) or full

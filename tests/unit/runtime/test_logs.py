@@ -338,7 +338,7 @@ def test_lines_are_written_a_moment_later_by_themselves(logs: Logs, tmp_path: Pa
 
 
 def test_block_is_written_at_once(logs: Logs, tmp_path: Path) -> None:
-    for _ in range(100):
+    for _ in range(130):
         logs.exchange(Exchange(kind="SMTP-IN", details="x" * 1000))
     assert len(lines(tmp_path, "*Activity*")) >= 60
 
