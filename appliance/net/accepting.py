@@ -14,29 +14,13 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 from appliance.net.door import Door
-from appliance.net.listeners import Listener
+from appliance.net.listeners import Listener, plain_address
 
 _STAND_BACK_S = 0.0002
 _REST_S = 1.0
-
-
-class _Accepted(socket.socket):
-    """A connection that knows its client's address, also when that has hung up already."""
-
-    __slots__ = ("_peer",)
-
-    def __init__(self, accepted: socket.socket, peer: Any) -> None:  # noqa: ANN401 - an address
-        # asyncio sends at once (TCP_NODELAY) only from a socket that says that it is TCP
-        kind = accepted.family, accepted.type, socket.IPPROTO_TCP
-        super().__init__(*kind, fileno=accepted.detach())
-        self.setblocking(False)  # noqa: FBT003 - the standard library's
-        self._peer = peer
-
-    def getpeername(self) -> Any:  # noqa: ANN401 - an address
-        return self._peer
 
 
 class Acceptor:
@@ -45,7 +29,7 @@ class Acceptor:
     def __init__(
         self,
         listener: Listener,
-        factory: Callable[[], asyncio.BaseProtocol],
+        factory: Callable[[str], asyncio.BaseProtocol],
         context: ssl.SSLContext | None,
         door: Door,
         complain: Callable[[str], None],
@@ -54,7 +38,8 @@ class Acceptor:
 
         Args:
             listener: where.
-            factory: makes a connection's protocol.
+            factory: makes the protocol of a client's connection; takes its IP address, which the
+                socket does not tell any more when the client has hung up already.
             context: of TLS that begins with the first byte.
             door: the service's.
             complain: takes a sentence when nobody can be accepted.
@@ -88,19 +73,21 @@ class Acceptor:
             return
         self._pause = None
         try:
-            connection = _Accepted(*self._socket.accept())
+            connection, peer = self._socket.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return  # another process was quicker, or the client has gone
         except OSError as error:
             self._complain(f"no connection can be accepted: {error.strerror}")
             self._rest(_REST_S)
             return
-        task = self._loop.create_task(self._arrive(connection))
+        task = self._loop.create_task(self._arrive(connection, plain_address(peer[0])))
         self._arriving.add(task)
         task.add_done_callback(self._arriving.discard)
 
-    async def _arrive(self, connection: socket.socket) -> None:
+    async def _arrive(self, connection: socket.socket, client: str) -> None:
+        connection.setblocking(False)  # noqa: FBT003 - the standard library's
+        factory = partial(self._factory, client)
         try:
-            await self._loop.connect_accepted_socket(self._factory, connection, ssl=self._context)
+            await self._loop.connect_accepted_socket(factory, connection, ssl=self._context)
         except (OSError, TimeoutError):
             connection.close()  # it has gone, or speaks no TLS

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Generic, Protocol, TypeVar
@@ -37,7 +36,7 @@ class Visitor(Protocol):
 
 
 V = TypeVar("V", bound=Visitor)
-Factory = Callable[[Listener], asyncio.BaseProtocol]
+Factory = Callable[[Listener, str], asyncio.BaseProtocol]
 
 
 class Front(Generic[V]):
@@ -57,7 +56,6 @@ class Front(Generic[V]):
         most: Setting[int],
         most_per_client: Setting[int],
         idle_timeout: Setting[int],
-        tls_buffer: int,
         door: Door | None = None,
     ) -> None:
         """Take the settings that bound this service; an event loop must be running.
@@ -69,8 +67,6 @@ class Front(Generic[V]):
             most: connections at the same time.
             most_per_client: the same from one address; 0 for no limit.
             idle_timeout: seconds after which a client counts as silent.
-            tls_buffer: octets that each connection with TLS of this process is read into and keeps
-                (asyncio's own: 256 KiB).
             door: the service's, where several processes serve it.
         """
         self._house = house
@@ -80,7 +76,6 @@ class Front(Generic[V]):
         self._idle_timeout = idle_timeout
         self._door = door or Door()
         self._counted: set[V] = set()  # of the open ones; `limits.exempt_ranges` may change
-        SSLProtocol.max_size = tls_buffer
         self._gauge = metrics.CONNECTIONS.labels(service)
         names = [house.local_domain, "localhost", "127.0.0.1"]
         self._certificates = Certificates(house.home / "config" / "tls", names)
@@ -107,7 +102,7 @@ class Front(Generic[V]):
 
         Args:
             listeners: where.
-            factory: makes a connection's protocol.
+            factory: makes a connection's protocol; takes where the client came in, and its address.
             stop: set to end.
             ready: called once clients are answered.
             hang_up: ends a connection whose client is silent.

@@ -27,8 +27,8 @@ metadata = MetaData()
 events = Table(
     "journey_events",
     metadata,
+    Column("at", BigInteger, primary_key=True),  # µs; first, for new events lie side by side so
     Column("message_id", Text, primary_key=True),
-    Column("at", BigInteger, primary_key=True),  # µs
     Column("kind", Text, primary_key=True),
     Column("recipient", Text, primary_key=True),
     Column("reverse_path", Text, nullable=False),
@@ -36,7 +36,7 @@ events = Table(
     Column("data", Text, nullable=False),  # JSON: text, reason, detail
     sqlite_with_rowid=False,
 )
-Index("journey_events_at", events.c.at)
+Index("journey_events_message", events.c.message_id)
 
 samples = Table(  # see `samples.py`
     "journey_samples",
@@ -47,7 +47,7 @@ samples = Table(  # see `samples.py`
     sqlite_with_rowid=False,
 )
 
-SCHEMA = Schema("journey", metadata, Path(__file__).parent / "journey_migrations", "journey0002")
+SCHEMA = Schema("journey", metadata, Path(__file__).parent / "journey_migrations", "journey0003")
 
 _INSERT = Upsert(lambda insert: insert(events).on_conflict_do_nothing(), [c.name for c in events.c])
 # the same for many messages at once: one step of the database, however many they are

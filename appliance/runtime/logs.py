@@ -190,6 +190,31 @@ class Logs:
             with self._guard:
                 self._gathered(full=bool(self.options.verbose_until) and self._make_lines())
 
+    def alike(self, pattern: Exchange, varying: Sequence[tuple[str, int, int]]) -> None:
+        """Log commands that differ in details and octets only, which costs less than one by one.
+
+        Args:
+            pattern: what they have in common.
+            varying: of each, its details, the octets sent and those received.
+        """
+        options = self.options
+        told = "".join([details for details, _, _ in varying])
+        is_plain = len(told) <= _MAX_FIELD and told.isprintable()
+        if options.w3c or options.verbose_until or not options.activity or not is_plain:
+            self.exchanges(
+                [
+                    pattern._replace(details=details, sent=sent, received=received)
+                    for details, sent, received in varying
+                ]
+            )
+            return
+        with self._guard:
+            is_full = self._make_lines()  # of those that were told before
+            metrics.EXCHANGES.add(*_COUNTED(pattern), times=len(varying))
+            lines = _activity_lines(pattern, varying, self._told_at)
+            is_full = self._activity.add(lines) or is_full
+            self._gathered(full=is_full)
+
     def _make_lines(self) -> bool:
         """Make lines of the exchanges that were told; returns whether a block's worth has gathered.
 
@@ -358,6 +383,19 @@ def _activity_line(found: Exchange, now: str) -> str:
         f"{now}\t{kind}\t{message_id}\t{port}\t{remote}\t{command}\t{details}\t"
         f"{response}\t{sent}\t{received}\n"
     )
+
+
+def _activity_lines(
+    pattern: Exchange, varying: Sequence[tuple[str, int, int]], now: str
+) -> list[str]:
+    """Make the same lines of exchanges that have their pattern's other columns."""
+    kind, message_id, port, remote, command, _, response, *_ = pattern
+    message_id, remote, command, response = map(_field, (message_id, remote, command, response))
+    before = f"{now}\t{kind}\t{message_id}\t{port}\t{remote}\t{command}\t"
+    return [
+        f"{before}{details}\t{response}\t{sent}\t{received}\n"
+        for details, sent, received in varying
+    ]
 
 
 def _clean(text: str) -> str:

@@ -10,6 +10,8 @@ import ctypes
 import signal
 from collections.abc import Awaitable, Callable
 
+import uvloop
+
 from appliance.runtime import manager
 
 _PR_SET_PDEATHSIG = 1
@@ -52,4 +54,5 @@ def run_until_stopped(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
         loop.add_signal_handler(signal.SIGINT, lambda: None)
         await main(stop)
 
-    asyncio.run(body())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(body())

@@ -393,10 +393,12 @@ def test_close_finishes_what_was_handed_in_and_the_next_job_opens_again(
 def test_release_ends_the_threads_and_the_database_opens_when_it_is_needed(
     database: Database,
 ) -> None:
-    database.transact(adding("durable"))
-    database.transact(adding("lazy"), lazy=True)
+    before = set(threading.enumerate())
+    database.writer.post(adding("durable"))
+    database.lazy_writer.post(adding("lazy"))
+    assert {thread.name for thread in set(threading.enumerate()) - before} == {"writer"}
     database.release()
-    assert not [thread for thread in threading.enumerate() if thread.name == "writer"]
+    assert set(threading.enumerate()) <= before
     assert keys(database) == {"durable", "lazy"}
     database.transact(adding("again"))
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import uvloop
+
 from appliance.connectors.smtp_in.service import SmtpService
 from appliance.net.listeners import Listener, listen
 from appliance.operations.house import House, read_config
@@ -18,7 +20,7 @@ from appliance.runtime.logs import Logs
 from appliance.services.pop3.service import Pop3Service
 
 
-class _MovableLoop(asyncio.SelectorEventLoop):
+class _MovableLoop(uvloop.Loop):
     """An event loop whose clock can be put forward."""
 
     ahead_s = 0.0

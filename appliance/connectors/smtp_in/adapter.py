@@ -13,17 +13,17 @@ from __future__ import annotations
 import asyncio
 import copy
 import ssl
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from aiosmtpd.smtp import SMTP
 
-from appliance.net.listeners import Listener, plain_address
+from appliance.net.listeners import Listener
 
-_BLOCK = 256 << 10  # octets that are read at once
 _LINES_A_TURN = 50  # answered before other connections have theirs
 _MAX_RECEIVED = 64 << 10  # octets that wait while something is under way; then reading pauses
-_MAX_OUTGOING = 64 << 10
+_TLS_BUFFER = 16 << 10  # a TLS record: content comes in them
 
 
 class Talk(Protocol):
@@ -63,7 +63,7 @@ class Host(Protocol):
         """Hear of an error that nobody foresaw; hang up."""
 
 
-class Adapter(SMTP, asyncio.BufferedProtocol):
+class Adapter(SMTP):
     """One connection.
 
     Attributes:
@@ -83,9 +83,10 @@ class Adapter(SMTP, asyncio.BufferedProtocol):
         super().__init__(
             object(), hostname="unused", tls_context=tls, loop=asyncio.get_running_loop()
         )
+        # aiosmtpd's STARTTLS; a connection is read into that many octets and keeps them (256 KiB)
+        SSLProtocol.max_size = _TLS_BUFFER
         self._host = host
         self._talk: Talk | None = None
-        self._place = memoryview(bytearray(_BLOCK))
         self._received = b""
         self._at = 0  # how much of it has been taken
         self._is_skipping = False  # the rest of a line that is too long
@@ -97,14 +98,15 @@ class Adapter(SMTP, asyncio.BufferedProtocol):
         self.listener = listener
         self.active_at = 0.0
 
-    def connection(self) -> Adapter:
-        """Return a new connection of this pattern.
+    def connection(self, client: str) -> Adapter:
+        """Return a client's new connection of this pattern.
 
         aiosmtpd's constructor looks for hooks and mechanisms by reflection, which takes longer than
         to receive a message.
         """
         made = copy.copy(self)
         made._outgoing = []  # noqa: SLF001 - a copy of this object
+        made.client = client
         return made
 
     @property
@@ -183,23 +185,14 @@ class Adapter(SMTP, asyncio.BufferedProtocol):
         if self._original_transport is not None:
             return
         self.active_at = self.loop.time()
-        self.client = plain_address(str(transport.get_extra_info("peername")[0]))
         try:
             self._talk = self._host.enter(self)
             self.flush()
         except Exception as error:  # noqa: BLE001 - the session's boundary
             self._host.fail(self, error)
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's
-        """Say where octets are read to: one place for all connections, for they are taken at once.
-
-        Without it each read allocates 256 KiB, which takes longer than the read.
-        """
-        return self._place
-
-    def buffer_updated(self, nbytes: int) -> None:
+    def data_received(self, data: bytes) -> None:
         """Take octets and answer what is complete."""
-        data = bytes(self._place[:nbytes])
         self.active_at = self.loop.time()
         if self._at < len(self._received):
             data = self._received[self._at :] + data

@@ -21,7 +21,6 @@ from appliance.runtime.logs import Exchange, Logs
 from appliance.settings import smtp
 
 _DRAIN_S = 5.0
-_TLS_BUFFER = 16 << 10  # a TLS record: content comes in them
 _BUSY = Reply(421, "4.7.0", "Too many connections, please try again later")
 _SILENT = Reply(421, "4.4.2", "Idle for too long, closing transmission channel")
 _FAILED = Reply(421, "4.3.0", "Local error in processing, please try again later")
@@ -46,7 +45,6 @@ class SmtpService:
             most=smtp.max_connections,
             most_per_client=smtp.max_connections_per_client,
             idle_timeout=smtp.idle_timeout,
-            tls_buffer=_TLS_BUFFER,
             door=door,
         )
 
@@ -58,7 +56,7 @@ class SmtpService:
         }
         await self._front.serve(
             self._listeners,
-            lambda listener: patterns[listener.name].connection(),
+            lambda listener, client: patterns[listener.name].connection(client),
             stop=stop,
             ready=ready,
             hang_up=lambda adapter: adapter.hang_up(_SILENT.encode()),

@@ -172,9 +172,10 @@ class Wire(asyncio.Protocol):
 
     # What the event loop calls
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(  # type: ignore[override] # a socket's transport
+        self, transport: asyncio.Transport
+    ) -> None:
         """Remember the transport."""
-        assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from appliance.database.content import Content
 from appliance.database.errors import DatabaseError
 from appliance.journey.reason import Outcome
-from appliance.net.listeners import Listener, plain_address
+from appliance.net.listeners import Listener
 from appliance.operations.login import LoginResult
 from appliance.protocol.pop3 import Pop3Server, retr_header, top
 from appliance.protocol.pop3_events import (
@@ -55,7 +55,7 @@ _END = b".\r\n"
 _GONE = b"-ERR [SYS/PERM] the message has been deleted\r\n"
 
 
-class Pop3Connection(asyncio.BufferedProtocol):
+class Pop3Connection(asyncio.Protocol):
     """One connection."""
 
     __slots__ = (
@@ -64,8 +64,8 @@ class Pop3Connection(asyncio.BufferedProtocol):
         "client", "login",
     )  # fmt: skip
 
-    def __init__(self, service: Pop3Service, listener: Listener) -> None:
-        """Belong to a service."""
+    def __init__(self, service: Pop3Service, listener: Listener, client: str) -> None:
+        """Belong to a service; the client's address is given."""
         self._service = service
         self._listener = listener
         self._engine: Pop3Server | None = None
@@ -79,19 +79,19 @@ class Pop3Connection(asyncio.BufferedProtocol):
         self._is_paused = False
         self._writable: asyncio.Event | None = None
         self._maildrop: InboxMaildrop | None = None
-        self.client = ""
+        self.client = client
         self.login = ""
         self.active_at = service.front.now()
 
-    # asyncio.BufferedProtocol
+    # asyncio.Protocol
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(  # type: ignore[override] # a socket's transport
+        self, transport: asyncio.Transport
+    ) -> None:
         """Greet, or turn away."""
-        assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         if self._engine is not None:  # the same connection, now with TLS
             return
-        self.client = plain_address(str(transport.get_extra_info("peername")[0]))
         if not self._service.front.enter(self):
             transport.write(b"-ERR [SYS/TEMP] too many connections, please try again later\r\n")
             transport.close()
@@ -111,15 +111,10 @@ class Pop3Connection(asyncio.BufferedProtocol):
             text = f"{self.client} has connected to port {port}, {_secured(transport)}"
             self._service.logs.detail(text)
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's
-        """Say where bytes are read to: the same place for all, for they are taken at once."""
-        return self._service.received
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Take bytes and answer what is complete."""
-        service = self._service
-        self.active_at = service.front.now()
-        self._buffer += service.received[:nbytes]
+    def data_received(self, data: bytes) -> None:
+        """Take octets and answer what is complete."""
+        self.active_at = self._service.front.now()
+        self._buffer += data
         if len(self._buffer) > _MAX_BUFFER and self._transport is not None:
             self._transport.pause_reading()
         self._work()
@@ -271,13 +266,13 @@ class Pop3Connection(asyncio.BufferedProtocol):
                 self._fail(b"RETR", str(error), size)
                 begin += size
             return begin
-        done: list[Exchange] = []
+        done: list[tuple[str, int, int]] = []
         entry_ids: list[str] = []
         for (number, size), copy in zip(lines, copies, strict=True):
             begin += size
             if copy is not None and copy.body is not None:
                 entry_ids.append(copy.entry_id)
-                done.append(self._answer_small(number, copy, copy.body, size))
+                done.append((str(number), self._put_small(copy, copy.body), size))
                 continue
             self._retrieved(done, entry_ids)
             self._retrieve(number, copy, size)
@@ -286,11 +281,11 @@ class Pop3Connection(asyncio.BufferedProtocol):
         self._retrieved(done, entry_ids)
         return begin
 
-    def _retrieved(self, done: list[Exchange], entry_ids: list[str]) -> None:
+    def _retrieved(self, done: list[tuple[str, int, int]], entry_ids: list[str]) -> None:
         """Send some messages, then tell the logs and the journey of them, and forget them."""
         self._flush()
         service = self._service
-        service.logs.exchanges(done)
+        service.logs.alike(self._retrieval("", 0, 0), done)
         service.downloads.add(entry_ids, login=self.login, client=self.client)
         done.clear()
         entry_ids.clear()
@@ -309,15 +304,14 @@ class Pop3Connection(asyncio.BufferedProtocol):
             pieces = chain((retr_header(copy.size),), stuff(chunks))
             self._pour(Retr(number, copy.size), pieces, size)
         else:
-            done = self._answer_small(number, copy, copy.body, size)
-            self._flush()  # the rest is done while the client reads
-            self._service.logs.exchange(done)
+            sent = self._put_small(copy, copy.body)
+            self._service.logs.exchange(self._retrieval(str(number), sent, size))
         if copy.entry_id:
             ids = (copy.entry_id,)
             self._service.downloads.add(ids, login=self.login, client=self.client)
 
-    def _answer_small(self, number: int, copy: Copy, body: bytes, size: int) -> Exchange:
-        """Send a message that is in memory; returns what is to be logged of it."""
+    def _put_small(self, copy: Copy, body: bytes) -> int:
+        """Answer with a message that is in memory; returns how many octets that are."""
         header = retr_header(copy.size)
         if copy.unchanged:
             sent = len(header) + copy.size + len(_END)
@@ -327,9 +321,13 @@ class Pop3Connection(asyncio.BufferedProtocol):
             sent = len(header) + len(octets) + len(_END)
             self._outgoing += (header, octets, _END)
         self._waiting += sent
+        return sent
+
+    def _retrieval(self, number: str, sent: int, received: int) -> Exchange:
+        """Return what is logged of a message that was sent."""
         at, port, login = self.client, self._listener.port, self.login
         # in order: names take twice as long, and there are many
-        return Exchange("POP3-IN", "", port, at, "RETR", str(number), "+OK", sent, size, login)
+        return Exchange("POP3-IN", "", port, at, "RETR", number, "+OK", sent, received, login)
 
     def _content(self, copy: Copy) -> Content:
         assert self._maildrop is not None

@@ -105,19 +105,22 @@ class ReadAhead:
             self.forget(maildrop)
             ahead = _Ahead()
         found: list[Copy | None] = []
+        copies, following, in_order = ahead.copies, ahead.following, ahead.in_order
         for index, number in enumerate(numbers):
-            is_next = number == ahead.following
+            is_next = number == following
             if not is_next:
-                ahead.in_order = 0
+                in_order = 0
             uid = uids[number - 1]
-            copy = ahead.copies.pop(uid, None)
+            copy = copies.pop(uid, None)
             if copy is None and not (is_next and uid <= ahead.read_to):
-                most = max(ahead.in_order + 1, _in_order(numbers, index))
+                most = max(in_order + 1, _in_order(numbers, index))
                 self._read(maildrop, ahead, uid, uids[_last(listing, number, most) - 1])
-                copy = ahead.copies.pop(uid, None)
-            ahead.following = number + 1
-            ahead.in_order += 1
+                copies = ahead.copies
+                copy = copies.pop(uid, None)
+            following = number + 1
+            in_order += 1
             found.append(copy)
+        ahead.following, ahead.in_order = following, in_order
         return found
 
     def forget(self, maildrop: InboxMaildrop) -> None:

@@ -25,17 +25,10 @@ from appliance.settings import pop
 from appliance.store.maildrop_lock import maildrop_locks
 
 _DRAIN_S = 5.0
-_READ_AT_ONCE = 64 << 10
-_TLS_BUFFER = 4 << 10  # for commands
 
 
 class Pop3Service:
-    """Serves maildrops on some listeners.
-
-    Attributes:
-        received: where connections read to, each in its turn: asyncio's own way takes 256 KiB of
-            memory for each line that it reads, and gives them back.
-    """
+    """Serves maildrops on some listeners."""
 
     def __init__(
         self, house: House, logs: Logs, listeners: Sequence[Listener], door: Door | None = None
@@ -57,10 +50,8 @@ class Pop3Service:
             most=pop.max_connections,
             most_per_client=pop.max_connections_per_client,
             idle_timeout=pop.idle_timeout,
-            tls_buffer=_TLS_BUFFER,
             door=door,
         )
-        self.received = memoryview(bytearray(_READ_AT_ONCE))
         self._listeners = listeners
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 
+import uvloop
+
 from appliance.net.accepting import Acceptor
 from appliance.net.door import Door
 from appliance.net.listeners import Listener
@@ -19,6 +21,9 @@ def test_an_answer_is_sent_at_once() -> None:
             made: asyncio.Future[asyncio.BaseTransport] = asyncio.get_running_loop().create_future()
 
             class Caller(asyncio.Protocol):
+                def __init__(self, client: str) -> None:
+                    assert client == "127.0.0.1"
+
                 def connection_made(self, transport: asyncio.BaseTransport) -> None:
                     made.set_result(transport)
 
@@ -32,4 +37,4 @@ def test_an_answer_is_sent_at_once() -> None:
             transport.close()
             writer.close()
 
-    asyncio.run(scene())
+    uvloop.run(scene())

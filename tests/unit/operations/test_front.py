@@ -42,7 +42,6 @@ async def door(
             most=smtp.max_connections,
             most_per_client=smtp.max_connections_per_client,
             idle_timeout=smtp.idle_timeout,
-            tls_buffer=16 << 10,
         )
     finally:
         logs.close()

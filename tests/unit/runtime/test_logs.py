@@ -324,6 +324,47 @@ def test_no_value_breaks_a_line_or_a_column(exchange: Exchange) -> None:
             assert len(text.splitlines()) == 1
 
 
+@given(
+    exchanges,
+    st.lists(
+        st.tuples(hostile | st.text("0123456789", max_size=999), st.integers(0), st.integers(0))
+    ),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+)
+def test_commands_told_together_make_the_lines_they_make_alone(
+    exchange: Exchange,
+    varying: list[tuple[str, int, int]],
+    activity: bool,
+    w3c: bool,
+    is_verbose: bool,
+) -> None:
+    import tempfile
+
+    options = LogOptions(
+        activity=activity,
+        w3c=w3c,
+        w3c_fields=("c-ip", "cs-uri-stem", "sc-bytes"),
+        verbose_until=time.time() + 600 if is_verbose else 0.0,
+    )
+    found = []
+    for together in (True, False):
+        with tempfile.TemporaryDirectory() as name:
+            logs = Logs(Path(name), "SMTP")
+            logs.configure(options)
+            logs.exchange(exchange)
+            if together:
+                logs.alike(exchange, varying)
+            else:
+                for details, sent, received in varying:
+                    logs.exchange(exchange._replace(details=details, sent=sent, received=received))
+            logs.close()
+            rows = [line.split("\t") for line in lines(Path(name), "*.log")]
+            found.append([row[1:] if len(row) > 1 else row for row in rows if row[0][:1] != "#"])
+    assert found[0] == found[1]
+
+
 def test_endless_value_is_cut(logs: Logs, tmp_path: Path) -> None:
     logs.exchange(Exchange(kind="SMTP-IN", command="MAIL", details="x" * 100_000))
     logs.flush()
