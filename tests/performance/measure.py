@@ -176,6 +176,7 @@ def _work(server: Server, row: Row, before: int) -> Figures:
                 server.pop3,
                 server.accounts,
                 count=row.count,
+                held=row.held or row.count // row.mailboxes,
                 size=row.size,
                 window=row.window,
                 delete=delete,

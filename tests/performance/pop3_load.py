@@ -183,6 +183,7 @@ class _Fetch:
         account: Account,
         *,
         count: int,
+        held: int,
         window: int,
         delete: bool,
     ) -> None:
@@ -191,6 +192,7 @@ class _Fetch:
         self.octets = 0
         self.left = count
         self._count = count
+        self._held = held
         self._window = window
         self._delete = delete
         self._asked = 0
@@ -200,7 +202,7 @@ class _Fetch:
     def ask(self) -> None:
         """Sends as many commands as the window has room for."""
         until = min(self._count, self._count - self.left + self._window)
-        numbers = range(self._asked + 1, until + 1)
+        numbers = [index % self._held + 1 for index in range(self._asked, until)]
         self._asked = max(until, self._asked)
         if self._delete and self._window > 1:
             commands = b"".join(b"RETR %d\r\nDELE %d\r\n" % (n, n) for n in numbers)
@@ -260,6 +262,7 @@ def fetch(
     accounts: Sequence[Account],
     *,
     count: int,
+    held: int,
     size: int,
     window: int,
     delete: bool,
@@ -268,8 +271,9 @@ def fetch(
 
     Args:
         server: where POP3 listens.
-        accounts: the mailboxes; each holds its share of `count`.
+        accounts: the mailboxes.
         count: messages in all.
+        held: messages that each mailbox holds: whoever is to fetch more begins again.
         size: bytes that each message has at least.
         window: messages asked for in advance; 1 means one by one.
         delete: whether each message is also deleted.
@@ -284,7 +288,7 @@ def fetch(
     with select.epoll() as epoll:
         try:
             for account in accounts:
-                one = _Fetch(server, account, count=share, window=window, delete=delete)
+                one = _Fetch(server, account, count=share, held=held, window=window, delete=delete)
                 fetches[one.pop.sock.fileno()] = one
                 epoll.register(one.pop.sock, select.EPOLLIN)
             for one in fetches.values():

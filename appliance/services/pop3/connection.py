@@ -305,6 +305,7 @@ class Pop3Connection(asyncio.Protocol):
             self._pour(Retr(number, copy.size), pieces, size)
         else:
             sent = self._put_small(copy, copy.body)
+            self._flush()  # the rest is done while the client reads
             self._service.logs.exchange(self._retrieval(str(number), sent, size))
         if copy.entry_id:
             ids = (copy.entry_id,)

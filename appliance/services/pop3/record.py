@@ -11,7 +11,7 @@ from appliance.journey.event import Event, Kind
 from appliance.operations.house import House
 
 _WITHIN_S = 0.25
-_MOST = 1000
+_MOST = 4000
 
 
 class Record:
