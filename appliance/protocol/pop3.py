@@ -67,6 +67,7 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _TRANSACTION: Final = State.TRANSACTION
 _NOOP_DONE: Final = Respond(b"+OK\r\n", "NOOP")
 _MOST_DIGITS = 9  # what is longer is no message's number
+_RETR = b"RETR "
 _RETRIEVALS = re.compile(rb"(?:RETR [0-9]{1,%d}\r?\n)+" % _MOST_DIGITS)
 _USAGE: Final = {
     (0, 0): "the command takes no argument",
@@ -217,23 +218,26 @@ class Pop3Server:
             return 0
         return 0 if maildrop.size(number) is None else number
 
-    def retrievals(self, lines: bytes, begin: int) -> list[tuple[int, int]]:
+    def retrievals(self, lines: bytes, begin: int) -> tuple[list[int], list[int]]:
         """Return which messages complete lines from a place on are to retrieve.
 
         They can be answered at once, before the line behind them is looked at.
 
         Returns:
-            The number of each message, which is there, and the octets of its line.
+            The numbers of the messages, which are there, and the octets of their lines.
         """
         maildrop, run = self._maildrop, _RETRIEVALS.match(lines, begin)
         if maildrop is None or run is None or self.state is not _TRANSACTION:
-            return []
-        found = [(int(line[5:]), len(line)) for line in run[0].splitlines(keepends=True)]
+            return [], []
+        arguments = run[0].split(_RETR)[1:]
+        numbers = list(map(int, arguments))  # int() passes over a line's end
+        octets = [len(argument) + len(_RETR) for argument in arguments]
         most, marks = maildrop.count, self._marks
-        for count, (number, _) in enumerate(found):
-            if not 0 < number <= most or (marks is not None and marks[number]):
-                return found[:count]
-        return found
+        if marks is not None or min(numbers) < 1 or max(numbers) > most:
+            for count, number in enumerate(numbers):
+                if not 0 < number <= most or (marks is not None and marks[number]):
+                    return numbers[:count], octets[:count]
+        return numbers, octets
 
     def line_too_long(self) -> Event:
         """Answer a line beyond line_limit, which the caller has thrown away."""

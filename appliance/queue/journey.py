@@ -1,7 +1,11 @@
 """The journey's record: events of every message, kept some days (`queues/journey.db`).
 
 Written without waiting: a crash may cost the last events, never mail. An event that is written
-twice (a batch repeated after a crash) is kept once.
+twice (a message claimed in several batches, a batch repeated after a crash) is shown once.
+
+Events lie in the order in which they were written, so that new ones are written side by side. An
+id is the event's time, or one more than the last id where that is later: what happened since a time
+has no lower id. What happens to many messages alike is written once, and named by the others.
 
 Owns: journey.db. Failure: a write that fails is logged; reading raises StoreBusy.
 """
@@ -10,16 +14,31 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, MetaData, Table, Text, delete, or_, select, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+)
 
 from appliance.database.database import Database
 from appliance.database.schema import Schema
-from appliance.database.statement import Row, Statement, Upsert, param
+from appliance.database.statement import Row, Statement, param
+from appliance.database.writer import Transaction
 from appliance.journey.event import Event, Kind
 
 metadata = MetaData()
@@ -27,14 +46,15 @@ metadata = MetaData()
 events = Table(
     "journey_events",
     metadata,
-    Column("at", BigInteger, primary_key=True),  # µs; first, for new events lie side by side so
-    Column("message_id", Text, primary_key=True),
-    Column("kind", Text, primary_key=True),
-    Column("recipient", Text, primary_key=True),
-    Column("reverse_path", Text, nullable=False),
-    Column("connector", Text, nullable=False),
-    Column("data", Text, nullable=False),  # JSON: text, reason, detail
-    sqlite_with_rowid=False,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),  # see above
+    Column("message_id", Text, nullable=False),
+    Column("alike", BigInteger),  # the id of the event that says the rest, else this one says it
+    Column("at", BigInteger),  # µs
+    Column("kind", Text),
+    Column("recipient", Text),
+    Column("reverse_path", Text),
+    Column("connector", Text),
+    Column("data", Text),  # JSON: text, reason, detail
 )
 Index("journey_events_message", events.c.message_id)
 
@@ -49,35 +69,44 @@ samples = Table(  # see `samples.py`
 
 SCHEMA = Schema("journey", metadata, Path(__file__).parent / "journey_migrations", "journey0003")
 
-_INSERT = Upsert(lambda insert: insert(events).on_conflict_do_nothing(), [c.name for c in events.c])
+_INSERT = Statement(
+    insert(events), ["id", "message_id", *(column.name for column in events.columns[3:])]
+)
 # the same for many messages at once: one step of the database, however many they are
-_ALIKE = """
-INSERT INTO journey_events (message_id, at, kind, recipient, reverse_path, connector, data)
-SELECT ids.value, :at, :kind, :recipient, :reverse_path, :connector, :data FROM {} AS ids
-WHERE true ON CONFLICT DO NOTHING
-"""
-_INSERT_ALIKE = {
-    "sqlite": Statement(text(_ALIKE.format("json_each(:ids)"))),
-    "postgresql": Statement(text(_ALIKE.format("json_array_elements_text(CAST(:ids AS json))"))),
+_ALIKE = {
+    "sqlite": "SELECT :id + 1 + ids.key, ids.value, :id FROM json_each(:ids) AS ids",
+    "postgresql": "SELECT :id + ids.number, ids.value, :id FROM "
+    "json_array_elements_text(CAST(:ids AS json)) WITH ORDINALITY AS ids (value, number)",
 }
+_INSERT_ALIKE = {
+    dialect: Statement(text(f"INSERT INTO journey_events (id, message_id, alike) {select_ids}"))
+    for dialect, select_ids in _ALIKE.items()
+}
+_LAST = Statement(select(func.coalesce(func.max(events.c.id), 0)))
+_told = events.alias("told")
+_EVENT = select(
+    events.c.message_id,
+    *(_told.c[name] for name in ("at", "kind", "recipient", "reverse_path", "connector", "data")),
+).join_from(events, _told, _told.c.id == func.coalesce(events.c.alike, events.c.id))
 _OF_MESSAGE = Statement(
-    select(events)
-    .where(events.c.message_id == param("message"))
-    .order_by(events.c.at, events.c.kind)
+    _EVENT.where(events.c.message_id == param("message")).order_by(_told.c.at, events.c.id)
 )
 _SEARCH = Statement(
-    select(events)
-    .where(
-        events.c.at >= param("since"),
+    _EVENT.where(
+        events.c.id >= param("since"),
+        _told.c.at >= param("since_1"),
         or_(
-            events.c.recipient.icontains(param("text_1"), escape="/"),
-            events.c.reverse_path.icontains(param("text_2"), escape="/"),
+            _told.c.recipient.icontains(param("text_1"), escape="/"),
+            _told.c.reverse_path.icontains(param("text_2"), escape="/"),
         ),
     )
-    .order_by(events.c.at.desc())
+    .order_by(_told.c.at.desc())
     .limit(param("most"))
 )
-_EXPIRE = Statement(delete(events).where(events.c.at < param("before")))
+_FIRST_KEPT = Statement(
+    select(events.c.id).where(events.c.at >= param("before")).order_by(events.c.id).limit(1)
+)
+_EXPIRE = Statement(delete(events).where(events.c.id < param("first")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,29 +152,62 @@ class Journey:
         """
         rows = [each.row() for each in accepted] + _rows(found)
         if rows:
-            self._database.lazy_writer.post(lambda tx: tx.run_many(_INSERT, rows))
+            self._database.lazy_writer.post(lambda transaction: _write(transaction, rows))
 
     def record_alike(self, event: Event, message_ids: Sequence[str]) -> None:
         """Write the same event for several messages, without waiting."""
-        wanted = {**_row(event, event.data()), "ids": json.dumps(list(message_ids))}
-        del wanted["message_id"]
-        self._database.lazy_writer.post(lambda tx: tx.run(self._insert_alike, wanted))
+        if not message_ids:
+            return
+        first, *others = message_ids
+        row = {**_row(event, event.data()), "message_id": first}
+        ids = json.dumps(others)
+
+        def write(transaction: Transaction) -> None:
+            _write(transaction, [row])
+            if others:
+                transaction.run(self._insert_alike, {"id": row["id"], "ids": ids})
+
+        self._database.lazy_writer.post(write)
 
     def of(self, message_id: str) -> list[Event]:
         """Return a message's events in their order."""
         with self._database.reader() as connection:
-            return [_event(row) for row in connection.rows(_OF_MESSAGE, {"message": message_id})]
+            return _once(connection.rows(_OF_MESSAGE, {"message": message_id}))
 
     def search(self, text: str, *, since_us: int, most: int) -> list[Event]:
         """Return the newest events whose sender or recipient holds a text, in any case."""
         literal = re.sub("[/%_]", r"/\g<0>", text)  # LIKE's own characters
-        wanted = {"text_1": literal, "text_2": literal, "since": since_us, "most": most}
+        wanted = {"text_1": literal, "text_2": literal, "most": most}
+        wanted |= {"since": since_us, "since_1": since_us}
         with self._database.reader() as connection:
-            return [_event(row) for row in connection.rows(_SEARCH, wanted)]
+            return _once(connection.rows(_SEARCH, wanted))
 
     def expire(self, before_us: int) -> int:
-        """Forget events from before a time; returns how many."""
-        return self._database.transact(lambda tx: tx.run(_EXPIRE, {"before": before_us}), lazy=True)
+        """Forget what was written before the first event from a time on; returns how many."""
+
+        def job(transaction: Transaction) -> int:
+            first = transaction.value(_FIRST_KEPT, {"before": before_us})
+            if first is None:
+                first = transaction.value(_LAST) + 1
+            return transaction.run(_EXPIRE, {"first": first})
+
+        return self._database.transact(job, lazy=True)
+
+
+def _write(transaction: Transaction, rows: list[dict[str, Any]]) -> None:
+    """Give rows their ids and insert them."""
+    transaction.alone("journey")
+    last = transaction.value(_LAST)
+    first = max(last + 1, *(row["at"] for row in rows))
+    for number, row in enumerate(rows):
+        row["id"] = first + number
+    transaction.run_many(_INSERT, rows)
+
+
+def _once(rows: Iterable[Row]) -> list[Event]:
+    """Make events of rows, one of those that were written twice."""
+    found = {(row.message_id, row.at, row.kind, row.recipient): row for row in rows}
+    return [_event(row) for row in found.values()]
 
 
 def _rows(events: Sequence[Event]) -> list[dict[str, Any]]:

@@ -157,3 +157,47 @@ def test_one_event_is_recorded_for_many_messages(house: House) -> None:
     record(house)
     for message_id in (ID, OTHER, "%s:\"'é"):  # what is there already is kept once
         assert house.journey.of(message_id) == [event(1, Kind.DOWNLOADED, message_id=message_id)]
+
+
+def record_alike(house: House, found: Event, *message_ids: str) -> None:
+    """Record one event for several messages, and wait until it is written."""
+    house.journey.record_alike(found, message_ids)
+    house.databases.get("journey").transact(lambda transaction: None, lazy=True)
+
+
+def test_what_happened_to_many_messages_alike_is_an_event_of_each(house: House) -> None:
+    ids = [f"{number:016}" for number in range(300)]
+    record_alike(house, event(5, Kind.DOWNLOADED, message_id=""), *ids)
+    record_alike(house, event(5, Kind.DOWNLOADED, message_id=""), ID)
+    record_alike(house, event(5, Kind.DOWNLOADED, message_id=""))
+    for message_id in (*ids, ID):
+        assert house.journey.of(message_id) == [event(5, Kind.DOWNLOADED, message_id=message_id)]
+    assert sorted(search(house, "alice", most=1000)) == [*ids, ID]
+
+
+def test_events_of_one_moment_come_in_the_order_they_were_recorded(house: House) -> None:
+    kinds = [Kind.ROUTED, Kind.DELIVERED, Kind.ACCEPTED, Kind.DOWNLOADED]
+    record(house, *(event(kind=kind) for kind in kinds))
+    assert [each.kind for each in house.journey.of(ID)] == kinds
+
+
+def test_what_was_written_late_is_found_by_its_time_and_forgotten_after_it(house: House) -> None:
+    record(house, event(1000, message_id=OTHER))
+    record(house, event(10))
+    record_alike(house, event(2000, message_id=""), f"{1:016}", f"{2:016}")
+    assert search(house, "alice", since_us=11) == [f"{1:016}", f"{2:016}", OTHER]
+    assert search(house, "alice") == [f"{1:016}", f"{2:016}", OTHER, ID]
+    assert house.journey.expire(1001) == 2
+    assert search(house, "alice") == [f"{1:016}", f"{2:016}"]
+    assert house.journey.expire(2001) == 2
+    assert search(house, "alice") == []
+    assert house.journey.expire(2001) == 0
+
+
+def test_clock_that_was_ahead_keeps_nothing_for_longer(house: House) -> None:
+    day = 86_400 * MICROSECONDS
+    record(house, event(100 * day))
+    record(house, event(1 * day))
+    record(house, event(2 * day, message_id=OTHER))
+    assert search(house, "alice", since_us=2 * day) == [ID, OTHER]
+    assert house.journey.expire(101 * day) == 3

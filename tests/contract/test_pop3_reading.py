@@ -125,6 +125,17 @@ def test_client_that_takes_messages_here_and_there_is_read_for_singly(
     assert store.read == [(5, 5), (5, 5), (2, 2), (9, 9), (1, 1)]
 
 
+def test_message_that_was_retrieved_out_of_its_turn_is_there_in_its_turn(
+    store: CountingStore, ahead: ReadAhead
+) -> None:
+    fill(store, 9)
+    drop = maildrop(store)
+    for number in (1, 2, 3, 4, 6, 5, 6, 7, 6, 6):
+        assert uids(ahead.copies(drop, [number])) == [number]
+    assert uids(ahead.copies(drop, [8, 7, 8, 9])) == [8, 7, 8, 9]
+    assert ahead.copy(drop, 8) is not None
+
+
 def test_no_more_is_read_ahead_than_some_octets(store: CountingStore, ahead: ReadAhead) -> None:
     fill(store, 12, octets=20_000)
     drop = maildrop(store)

@@ -90,11 +90,11 @@ def catalogue(database: Database) -> dict[str, Any]:
     }
 
 
-def downgrade(database: Database, schema: Schema) -> None:
-    """Take the revisions back to nothing (no command of the product does)."""
+def downgrade(database: Database, schema: Schema, to: str = "base") -> None:
+    """Take revisions back, all of them or those after one (no command of the product does)."""
     engine = create_engine(url_of(database), poolclass=NullPool)
     with engine.begin() as connection:
-        command.downgrade(migrate._config(connection, schema), "base")  # noqa: SLF001 - see above
+        command.downgrade(migrate._config(connection, schema), to)  # noqa: SLF001 - see above
     engine.dispose()
 
 
@@ -237,3 +237,35 @@ def test_mailboxes_of_an_earlier_version_have_no_name_no_quota_and_no_login(
         database, "SELECT name, created_at, full_name, quota_kb, last_login_at FROM mailboxes"
     )
     assert found == [("Alice", 7, "", 0, 0)]
+
+
+@pytest.mark.parametrize("schema", ["journey"], indirect=True)
+def test_events_of_an_earlier_version_keep_their_times_and_can_be_given_back(
+    make_database: MakeDatabase, schema: Schema
+) -> None:
+    database = make_database()
+    migrate.upgrade(database, schema, to="journey0002")
+    database.transact(
+        lambda transaction: transaction.script(
+            "INSERT INTO journey_events "
+            "(message_id, at, kind, recipient, reverse_path, connector, data) VALUES "
+            "('M2', 500, 'routed', 'a', 's', 'SF', '1'), ('M1', 500, 'routed', 'b', 's', '', '2'), "
+            "('M1', 500, 'routed', 'c', 's', 'SF', '3'), ('M3', 501, 'routed', 'd', '', 'SF', '4'), "
+            "('M1', 900, 'delivered', 'e', 's', 'SF', '5')"
+        )
+    )
+    columns = "message_id, at, kind, recipient, reverse_path, connector, data"
+    before = ask(database, f"SELECT {columns} FROM journey_events ORDER BY recipient")  # noqa: S608 - as above
+    migrate.upgrade(database, schema)
+    ensure(database, schema)
+    found = ask(database, "SELECT id, at, message_id FROM journey_events ORDER BY id")
+    assert found == [
+        (500, 500, "M1"),
+        (501, 500, "M1"),
+        (502, 500, "M2"),
+        (503, 501, "M3"),
+        (900, 900, "M1"),
+    ]
+    downgrade(database, schema, to="journey0002")
+    after = ask(database, f"SELECT {columns} FROM journey_events ORDER BY recipient")  # noqa: S608 - as above
+    assert after == before

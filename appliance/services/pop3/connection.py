@@ -258,17 +258,18 @@ class Pop3Connection(asyncio.Protocol):
         """Answer lines that retrieve messages; returns where the first begins that does not."""
         maildrop = self._maildrop
         assert maildrop is not None
-        lines = _first_of(engine.retrievals(buffer, begin), maildrop.listing().sizes)
+        numbers, octets = engine.retrievals(buffer, begin)
+        del numbers[_at_once(numbers, maildrop.listing().sizes) :]
         try:
-            copies = self._service.ahead.copies(maildrop, [number for number, _ in lines])
+            copies = self._service.ahead.copies(maildrop, numbers)
         except DatabaseError as error:
-            for _, size in lines:
+            for size in octets[: len(numbers)]:
                 self._fail(b"RETR", str(error), size)
                 begin += size
             return begin
         done: list[tuple[str, int, int]] = []
         entry_ids: list[str] = []
-        for (number, size), copy in zip(lines, copies, strict=True):
+        for number, size, copy in zip(numbers, octets, copies, strict=False):
             begin += size
             if copy is not None and copy.body is not None:
                 entry_ids.append(copy.entry_id)
@@ -313,12 +314,13 @@ class Pop3Connection(asyncio.Protocol):
 
     def _put_small(self, copy: Copy, body: bytes) -> int:
         """Answer with a message that is in memory; returns how many octets that are."""
-        header = retr_header(copy.size)
-        if copy.unchanged:
-            sent = len(header) + copy.size + len(_END)
-            self._outgoing += (header, copy.prefix, body, _END)
+        _, _, size, prefix, _, _, unchanged = copy
+        header = retr_header(size)
+        if unchanged:
+            sent = len(header) + size + len(_END)
+            self._outgoing += (header, prefix, body, _END)
         else:
-            octets = stuffed(copy.prefix + body)
+            octets = stuffed(prefix + body)
             sent = len(header) + len(octets) + len(_END)
             self._outgoing += (header, octets, _END)
         self._waiting += sent
@@ -540,14 +542,14 @@ class Pop3Connection(asyncio.Protocol):
         )
 
 
-def _first_of(lines: list[tuple[int, int]], sizes: Sequence[int]) -> list[tuple[int, int]]:
-    """Return as many lines that retrieve messages as are answered at once: at least one."""
+def _at_once(numbers: Sequence[int], sizes: Sequence[int]) -> int:
+    """Count the messages that are answered at once, of those to be retrieved: at least one."""
     octets = 0
-    for count, (number, _) in enumerate(lines):
+    for count, number in enumerate(numbers):
         if octets >= _MAX_OUTGOING:
-            return lines[:count]
+            return count
         octets += sizes[number - 1]
-    return lines
+    return len(numbers)
 
 
 def _first_line(answer: bytes) -> str:

@@ -15,7 +15,6 @@ Failure: `StoreBusy` (temporary).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import itemgetter
 
 from appliance.services.pop3.maildrop import InboxMaildrop, Listing
 from appliance.store.message import Copy
@@ -26,30 +25,26 @@ _MOST = 64  # messages at a time
 _OCTETS = 256 << 10  # the same in octets; one message may be larger
 _OCTETS_OF_ALL = 8 << 20
 
-_uid_of = itemgetter(Copy._fields.index("uid"))
-
 
 class _Ahead:
     """What was read for one session.
 
     Attributes:
-        copies: by uid, without those that were retrieved.
+        copies: from `following` on, None for one that has gone; those retrieved are taken out.
         octets: of all that was read.
         until: when it is too old.
         following: the number that comes next, when the client goes on in order.
         in_order: how many messages the client has retrieved in order.
-        read_to: the uid up to which was read.
     """
 
-    __slots__ = ("copies", "following", "in_order", "octets", "read_to", "until")
+    __slots__ = ("copies", "following", "in_order", "octets", "until")
 
     def __init__(self) -> None:
-        self.copies: dict[int, Copy] = {}
+        self.copies: list[Copy | None] = []
         self.octets = 0
         self.until = 0.0
         self.following = 0
         self.in_order = 0
-        self.read_to = 0
 
 
 class ReadAhead:
@@ -83,13 +78,13 @@ class ReadAhead:
     def copy(self, maildrop: InboxMaildrop, number: int) -> Copy | None:
         """Return one message; None when somebody else has deleted it."""
         ahead = self._sessions.get(maildrop)
-        if ahead is not None and number == ahead.following and ahead.until >= self._now():
-            copy = ahead.copies.pop(maildrop.listing().uids[number - 1], None)
-            if copy is not None:
-                ahead.following += 1
-                ahead.in_order += 1
-                return copy
-        return self.copies(maildrop, (number,))[0]
+        if ahead is None or not ahead.copies or number != ahead.following:
+            return self.copies(maildrop, (number,))[0]
+        if ahead.until < self._now():
+            return self.copies(maildrop, (number,))[0]
+        ahead.following += 1
+        ahead.in_order += 1
+        return ahead.copies.pop(0)
 
     def copies(self, maildrop: InboxMaildrop, numbers: Sequence[int]) -> list[Copy | None]:
         """Return messages, None for each that somebody else has deleted.
@@ -98,29 +93,22 @@ class ReadAhead:
             maildrop: whose.
             numbers: of messages in it, in the order in which they are retrieved.
         """
-        listing = maildrop.listing()
-        uids = listing.uids
         ahead = self._sessions.get(maildrop)
         if ahead is None or ahead.until < self._now():
             self.forget(maildrop)
             ahead = _Ahead()
         found: list[Copy | None] = []
-        copies, following, in_order = ahead.copies, ahead.following, ahead.in_order
-        for index, number in enumerate(numbers):
-            is_next = number == following
-            if not is_next:
-                in_order = 0
-            uid = uids[number - 1]
-            copy = copies.pop(uid, None)
-            if copy is None and not (is_next and uid <= ahead.read_to):
-                most = max(in_order + 1, _in_order(numbers, index))
-                self._read(maildrop, ahead, uid, uids[_last(listing, number, most) - 1])
-                copies = ahead.copies
-                copy = copies.pop(uid, None)
-            following = number + 1
-            in_order += 1
-            found.append(copy)
-        ahead.following, ahead.in_order = following, in_order
+        while len(found) < len(numbers):
+            number, run = numbers[len(found)], _in_order(numbers, len(found))
+            if number != ahead.following:
+                ahead.following, ahead.in_order, ahead.copies = number, 0, []
+            if not ahead.copies:
+                self._read(maildrop, ahead, max(ahead.in_order + 1, run))
+            some = ahead.copies[:run]
+            del ahead.copies[:run]
+            found += some
+            ahead.following += len(some)
+            ahead.in_order += len(some)
         return found
 
     def forget(self, maildrop: InboxMaildrop) -> None:
@@ -129,12 +117,18 @@ class ReadAhead:
         if ahead is not None:
             self.octets -= ahead.octets
 
-    def _read(self, maildrop: InboxMaildrop, ahead: _Ahead, first: int, last: int) -> None:
-        read = self._store.copies(maildrop.postoffice_id, maildrop.folder_id, first, last)
+    def _read(self, maildrop: InboxMaildrop, ahead: _Ahead, most: int) -> None:
+        """Read what follows, at least one message and at most so many."""
+        listing, first = maildrop.listing(), ahead.following
+        uids = listing.uids[first - 1 : _last(listing, first, most)]
+        read = self._store.copies(maildrop.postoffice_id, maildrop.folder_id, uids[0], uids[-1])
         self.forget(maildrop)
-        ahead.copies = dict(zip(map(_uid_of, read), read, strict=True))
+        if len(read) == len(uids):
+            ahead.copies = [*read]
+        else:  # some have gone
+            found = {copy.uid: copy for copy in read}
+            ahead.copies = [found.get(uid) for uid in uids]
         ahead.octets = sum([copy.size for copy in read if copy.body is not None])
-        ahead.read_to = last
         ahead.until = self._now() + _LASTS_S
         self._sessions[maildrop] = ahead
         self.octets += ahead.octets
@@ -155,6 +149,9 @@ class ReadAhead:
 
 def _in_order(numbers: Sequence[int], index: int) -> int:
     """Count the numbers that follow on each other from one on."""
+    first, most = numbers[index], len(numbers) - index
+    if numbers[-1] == first + most - 1 and numbers[index:] == [*range(first, first + most)]:
+        return most
     end = index + 1
     while end < len(numbers) and numbers[end] == numbers[end - 1] + 1:
         end += 1

@@ -378,16 +378,17 @@ def test_what_a_run_of_lines_retrieves_ends_at_whatever_else_comes(
 ) -> None:
     engine = logged_in()
     engine.receive_line(b"DELE 2")
-    assert engine.retrievals(b"NOOP\r\n" + lines, 6) == found
+    numbers, octets = engine.retrievals(b"NOOP\r\n" + lines, 6)
+    assert list(zip(numbers, octets, strict=True)) == found
 
 
 def test_nothing_is_retrieved_before_the_login_or_after_quit() -> None:
     assert server().retrieval(b"RETR 1") == 0
-    assert server().retrievals(b"RETR 1\r\n", 0) == []
+    assert server().retrievals(b"RETR 1\r\n", 0) == ([], [])
     engine = logged_in()
     engine.receive_line(b"QUIT")
     assert engine.retrieval(b"RETR 1") == 0
-    assert engine.retrievals(b"RETR 1\r\n", 0) == []
+    assert engine.retrievals(b"RETR 1\r\n", 0) == ([], [])
 
 
 def test_one_message_is_listed_by_number() -> None:
