@@ -190,21 +190,19 @@ class Logs:
             with self._guard:
                 self._gathered(full=bool(self.options.verbose_until) and self._make_lines())
 
-    def alike(self, pattern: Exchange, varying: Sequence[tuple[str, int, int]]) -> None:
-        """Log commands that differ in details and octets only, which costs less than one by one.
+    def alike(self, pattern: Exchange, varying: Sequence[tuple[int, int, int]]) -> None:
+        """Log commands that differ in a number and octets only, which costs less than one by one.
 
         Args:
             pattern: what they have in common.
-            varying: of each, its details, the octets sent and those received.
+            varying: of each, the number that is its details, the octets sent and those received.
         """
         options = self.options
-        told = "".join([details for details, _, _ in varying])
-        is_plain = len(told) <= _MAX_FIELD and told.isprintable()
-        if options.w3c or options.verbose_until or not options.activity or not is_plain:
+        if options.w3c or options.verbose_until or not options.activity:
             self.exchanges(
                 [
-                    pattern._replace(details=details, sent=sent, received=received)
-                    for details, sent, received in varying
+                    pattern._replace(details=str(number), sent=sent, received=received)
+                    for number, sent, received in varying
                 ]
             )
             return
@@ -386,15 +384,14 @@ def _activity_line(found: Exchange, now: str) -> str:
 
 
 def _activity_lines(
-    pattern: Exchange, varying: Sequence[tuple[str, int, int]], now: str
+    pattern: Exchange, varying: Sequence[tuple[int, int, int]], now: str
 ) -> list[str]:
     """Make the same lines of exchanges that have their pattern's other columns."""
     kind, message_id, port, remote, command, _, response, *_ = pattern
     message_id, remote, command, response = map(_field, (message_id, remote, command, response))
     before = f"{now}\t{kind}\t{message_id}\t{port}\t{remote}\t{command}\t"
     return [
-        f"{before}{details}\t{response}\t{sent}\t{received}\n"
-        for details, sent, received in varying
+        f"{before}{number}\t{response}\t{sent}\t{received}\n" for number, sent, received in varying
     ]
 
 

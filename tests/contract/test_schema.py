@@ -249,8 +249,10 @@ def test_events_of_an_earlier_version_keep_their_times_and_can_be_given_back(
         lambda transaction: transaction.script(
             "INSERT INTO journey_events "
             "(message_id, at, kind, recipient, reverse_path, connector, data) VALUES "
-            "('M2', 500, 'routed', 'a', 's', 'SF', '1'), ('M1', 500, 'routed', 'b', 's', '', '2'), "
-            "('M1', 500, 'routed', 'c', 's', 'SF', '3'), ('M3', 501, 'routed', 'd', '', 'SF', '4'), "
+            "('M2', 500, 'routed', 'a', 's', 'SF', '1'), "
+            "('M1', 500, 'routed', 'b', 's', '', '2'), "
+            "('M1', 500, 'routed', 'c', 's', 'SF', '3'), "
+            "('M3', 501, 'routed', 'd', '', 'SF', '4'), "
             "('M1', 900, 'delivered', 'e', 's', 'SF', '5')"
         )
     )

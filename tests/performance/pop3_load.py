@@ -183,7 +183,7 @@ class _Fetch:
         account: Account,
         *,
         count: int,
-        held: int,
+        commands: Sequence[bytes],
         window: int,
         delete: bool,
     ) -> None:
@@ -192,7 +192,7 @@ class _Fetch:
         self.octets = 0
         self.left = count
         self._count = count
-        self._held = held
+        self._commands = commands
         self._window = window
         self._delete = delete
         self._asked = 0
@@ -202,13 +202,9 @@ class _Fetch:
     def ask(self) -> None:
         """Sends as many commands as the window has room for."""
         until = min(self._count, self._count - self.left + self._window)
-        numbers = [index % self._held + 1 for index in range(self._asked, until)]
+        commands, held = self._commands, len(self._commands)
+        self.pop.sock.sendall(b"".join([commands[n % held] for n in range(self._asked, until)]))
         self._asked = max(until, self._asked)
-        if self._delete and self._window > 1:
-            commands = b"".join(b"RETR %d\r\nDELE %d\r\n" % (n, n) for n in numbers)
-        else:
-            commands = b"".join(b"RETR %d\r\n" % n for n in numbers)
-        self.pop.sock.sendall(commands)
 
     def feed(self) -> bool:
         """Takes what has come in and asks for more; returns whether all is done."""
@@ -283,12 +279,17 @@ def fetch(
         from the first connect to the last reply to QUIT.
     """
     share = count // len(accounts)
+    both = delete and window > 1
+    numbers = range(1, held + 1)
+    commands = [b"RETR %d\r\n" % n + (b"DELE %d\r\n" % n if both else b"") for n in numbers]
     fetches: dict[int, _Fetch] = {}
     start = time.perf_counter()
     with select.epoll() as epoll:
         try:
             for account in accounts:
-                one = _Fetch(server, account, count=share, held=held, window=window, delete=delete)
+                one = _Fetch(
+                    server, account, count=share, commands=commands, window=window, delete=delete
+                )
                 fetches[one.pop.sock.fileno()] = one
                 epoll.register(one.pop.sock, select.EPOLLIN)
             for one in fetches.values():

@@ -267,13 +267,13 @@ class Pop3Connection(asyncio.Protocol):
                 self._fail(b"RETR", str(error), size)
                 begin += size
             return begin
-        done: list[tuple[str, int, int]] = []
+        done: list[tuple[int, int, int]] = []
         entry_ids: list[str] = []
         for number, size, copy in zip(numbers, octets, copies, strict=False):
             begin += size
             if copy is not None and copy.body is not None:
                 entry_ids.append(copy.entry_id)
-                done.append((str(number), self._put_small(copy, copy.body), size))
+                done.append((number, self._put_small(copy, copy.body), size))
                 continue
             self._retrieved(done, entry_ids)
             self._retrieve(number, copy, size)
@@ -282,7 +282,7 @@ class Pop3Connection(asyncio.Protocol):
         self._retrieved(done, entry_ids)
         return begin
 
-    def _retrieved(self, done: list[tuple[str, int, int]], entry_ids: list[str]) -> None:
+    def _retrieved(self, done: list[tuple[int, int, int]], entry_ids: list[str]) -> None:
         """Send some messages, then tell the logs and the journey of them, and forget them."""
         self._flush()
         service = self._service
@@ -544,6 +544,10 @@ class Pop3Connection(asyncio.Protocol):
 
 def _at_once(numbers: Sequence[int], sizes: Sequence[int]) -> int:
     """Count the messages that are answered at once, of those to be retrieved: at least one."""
+    count = len(numbers)
+    is_in_order = count > 1 and numbers[-1] == numbers[0] + count - 1 == max(numbers)
+    if is_in_order and sum(sizes[numbers[0] - 1 : numbers[-1]]) < _MAX_OUTGOING:
+        return count  # as most of the time; in one step
     octets = 0
     for count, number in enumerate(numbers):
         if octets >= _MAX_OUTGOING:

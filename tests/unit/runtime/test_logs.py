@@ -326,16 +326,14 @@ def test_no_value_breaks_a_line_or_a_column(exchange: Exchange) -> None:
 
 @given(
     exchanges,
-    st.lists(
-        st.tuples(hostile | st.text("0123456789", max_size=999), st.integers(0), st.integers(0))
-    ),
+    st.lists(st.tuples(st.integers(0), st.integers(0), st.integers(0))),
     st.booleans(),
     st.booleans(),
     st.booleans(),
 )
 def test_commands_told_together_make_the_lines_they_make_alone(
     exchange: Exchange,
-    varying: list[tuple[str, int, int]],
+    varying: list[tuple[int, int, int]],
     activity: bool,
     w3c: bool,
     is_verbose: bool,
@@ -357,8 +355,9 @@ def test_commands_told_together_make_the_lines_they_make_alone(
             if together:
                 logs.alike(exchange, varying)
             else:
-                for details, sent, received in varying:
-                    logs.exchange(exchange._replace(details=details, sent=sent, received=received))
+                for number, sent, received in varying:
+                    one = exchange._replace(details=str(number), sent=sent, received=received)
+                    logs.exchange(one)
             logs.close()
             rows = [line.split("\t") for line in lines(Path(name), "*.log")]
             found.append([row[1:] if len(row) > 1 else row for row in rows if row[0][:1] != "#"])
