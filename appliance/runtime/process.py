@@ -52,7 +52,11 @@ def run_until_stopped(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
         loop.add_signal_handler(signal.SIGTERM, end)
         loop.add_signal_handler(signal.SIGHUP, manager.told_of_reload)
         loop.add_signal_handler(signal.SIGINT, lambda: None)
-        await main(stop)
+        try:
+            await main(stop)
+        finally:  # uvloop would go on taking them, and do nothing
+            for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+                loop.remove_signal_handler(each)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(body())
