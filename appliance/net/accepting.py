@@ -1,8 +1,8 @@
 """Accepting connections at a socket that several processes of a service share.
 
 The kernel wakes all of them, and whoever runs first could take a whole burst before another gets a
-core. So each accepts one at a time, and one that has more clients than another stands back for a
-moment.
+core. So each accepts one at a time, and one that has more clients than another lets others run
+for a moment. (Not by a timer: those of the event loop count whole milliseconds.)
 
 Owns: the reader of a listening socket, and connections until their protocol has been made.
 Failure: none; without descriptors the listener rests for a second, and that is told.
@@ -11,16 +11,57 @@ Failure: none; without descriptors the listener rests for a second, and that is 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
+import time
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable
 from functools import partial
+from typing import Any, Protocol
 
 from appliance.net.door import Door
 from appliance.net.listeners import Listener, plain_address
 
 _STAND_BACK_S = 0.0002
 _REST_S = 1.0
+_HANDSHAKE_S = 15
+
+
+class Counter(Protocol):
+    """Whoever counts clients, those too that have not shaken hands yet."""
+
+    def enter(self, visitor: Any) -> bool:  # noqa: ANN401 - a connection of the service
+        """Let a connection in; False when there are too many. Twice is once."""
+
+    def leave(self, visitor: Any) -> None:  # noqa: ANN401 - the same
+        """Count a connection out, if it was let in."""
+
+
+class _Tls(SSLProtocol):
+    """TLS from the first octet.
+
+    uvloop's own would read into 256 KiB, and keep them as long as the connection.
+    """
+
+    max_size = 16 << 10  # a TLS record: content comes in them
+
+    def __init__(
+        self, protocol: asyncio.BaseProtocol, context: ssl.SSLContext, counter: Counter
+    ) -> None:
+        super().__init__(
+            asyncio.get_running_loop(),
+            protocol,
+            context,
+            None,  # type: ignore[arg-type] # nobody waits for the handshake
+            server_side=True,
+            ssl_handshake_timeout=_HANDSHAKE_S,
+        )
+        self._count_out = partial(counter.leave, protocol)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self._count_out()  # nobody else does before the handshake is done
 
 
 class Acceptor:
@@ -30,8 +71,10 @@ class Acceptor:
         self,
         listener: Listener,
         factory: Callable[[str], asyncio.BaseProtocol],
+        *,
         context: ssl.SSLContext | None,
         door: Door,
+        counter: Counter,
         complain: Callable[[str], None],
     ) -> None:
         """Begin; an event loop must be running.
@@ -42,16 +85,19 @@ class Acceptor:
                 socket does not tell any more when the client has hung up already.
             context: of TLS that begins with the first byte.
             door: the service's.
+            counter: asked before a handshake; without TLS the connection asks itself.
             complain: takes a sentence when nobody can be accepted.
         """
         self._socket = listener.socket
         self._factory = factory
         self._context = context
         self._door = door
+        self._counter = counter
         self._complain = complain
         self._loop = asyncio.get_running_loop()
         self._arriving: set[asyncio.Task[None]] = set()
         self._pause: asyncio.TimerHandle | None = None
+        self._ahead_since = 0.0
         self._go_on()
 
     def stop(self) -> None:
@@ -68,10 +114,8 @@ class Acceptor:
         self._pause = self._loop.call_later(seconds, self._go_on)
 
     def _accept(self) -> None:
-        if self._door.is_ahead and self._pause is None:
-            self._rest(_STAND_BACK_S)
-            return
-        self._pause = None
+        if self._door.is_ahead and self._stands_back():
+            return  # to be called again at once, while somebody waits
         try:
             connection, peer = self._socket.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -84,10 +128,23 @@ class Acceptor:
         self._arriving.add(task)
         task.add_done_callback(self._arriving.discard)
 
+    def _stands_back(self) -> bool:
+        """Let another process run, for a moment."""
+        now = time.perf_counter()
+        if now - self._ahead_since > 2 * _STAND_BACK_S:  # it was another client
+            self._ahead_since = now
+        os.sched_yield()
+        return now - self._ahead_since < _STAND_BACK_S
+
     async def _arrive(self, connection: socket.socket, client: str) -> None:
         connection.setblocking(False)  # noqa: FBT003 - the standard library's
-        factory = partial(self._factory, client)
+        protocol: asyncio.BaseProtocol = self._factory(client)
+        if self._context is not None:
+            if not self._counter.enter(protocol):
+                connection.close()
+                return
+            protocol = _Tls(protocol, self._context, self._counter)
         try:
-            await self._loop.connect_accepted_socket(factory, connection, ssl=self._context)
-        except (OSError, TimeoutError):
-            connection.close()  # it has gone, or speaks no TLS
+            await self._loop.connect_accepted_socket(lambda: protocol, connection)
+        except OSError:
+            connection.close()  # it has gone

@@ -111,9 +111,10 @@ class Front(Generic[V]):
             Acceptor(
                 listener,
                 partial(factory, listener),
-                self.context if listener.tls else None,
-                self._door,
-                lambda text: self._logs.note("error", text),
+                context=self.context if listener.tls else None,
+                door=self._door,
+                counter=self,
+                complain=lambda text: self._logs.note("error", text),
             )
             for listener in listeners
         ]
@@ -143,7 +144,12 @@ class Front(Generic[V]):
                 await asyncio.wait_for(self._emptied.wait(), within_s)
 
     def enter(self, visitor: V) -> bool:
-        """Let a connection in; False when there are too many of its client's, or of all."""
+        """Let a connection in; False when there are too many of its client's, or of all.
+
+        One that is in already, since it came with TLS, is let in once more.
+        """
+        if visitor in self.open:
+            return True
         if not is_in(visitor.client, self._house.settings[limits.exempt_ranges]):
             if not self._door.enter(visitor.client):
                 text = f"{visitor.client} was turned away: too many connections"

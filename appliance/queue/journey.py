@@ -16,6 +16,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,8 @@ from appliance.database.schema import Schema
 from appliance.database.statement import Row, Statement, param
 from appliance.database.writer import Transaction
 from appliance.journey.event import Event, Kind
+
+_AHEAD_US = 3600 * 1_000_000  # ids further ahead are those of a clock that was set back
 
 metadata = MetaData()
 
@@ -100,13 +103,20 @@ _SEARCH = Statement(
             _told.c.reverse_path.icontains(param("text_2"), escape="/"),
         ),
     )
-    .order_by(_told.c.at.desc())
+    .order_by(events.c.id.desc())
     .limit(param("most"))
 )
 _FIRST_KEPT = Statement(
     select(events.c.id).where(events.c.at >= param("before")).order_by(events.c.id).limit(1)
 )
 _EXPIRE = Statement(delete(events).where(events.c.id < param("first")))
+_TOO_OLD = (events.c.id > param("future"), events.c.at < param("before"))
+_EXPIRE_ALIKE = Statement(
+    delete(events).where(
+        events.c.id > param("future_1"), events.c.alike.in_(select(events.c.id).where(*_TOO_OLD))
+    )
+)
+_EXPIRE_TOLD = Statement(delete(events).where(*_TOO_OLD))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,16 +190,26 @@ class Journey:
         wanted = {"text_1": literal, "text_2": literal, "most": most}
         wanted |= {"since": since_us, "since_1": since_us}
         with self._database.reader() as connection:
-            return _once(connection.rows(_SEARCH, wanted))
+            found = _once(connection.rows(_SEARCH, wanted))
+        return sorted(found, key=attrgetter("at_us"), reverse=True)
 
-    def expire(self, before_us: int) -> int:
-        """Forget what was written before the first event from a time on; returns how many."""
+    def expire(self, before_us: int, *, now_us: int) -> int:
+        """Forget events from before a time; returns how many.
+
+        One that was written late goes with those that were written before it. After a clock was
+        ahead, ids are, too: such events go by their own time.
+        """
 
         def job(transaction: Transaction) -> int:
             first = transaction.value(_FIRST_KEPT, {"before": before_us})
             if first is None:
                 first = transaction.value(_LAST) + 1
-            return transaction.run(_EXPIRE, {"first": first})
+            future = {"future": now_us + _AHEAD_US, "before": before_us}
+            return (
+                transaction.run(_EXPIRE, {"first": first})
+                + transaction.run(_EXPIRE_ALIKE, {**future, "future_1": future["future"]})
+                + transaction.run(_EXPIRE_TOLD, future)
+            )
 
         return self._database.transact(job, lazy=True)
 

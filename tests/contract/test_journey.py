@@ -138,7 +138,7 @@ def test_search_takes_the_text_literally(house: House, text: str) -> None:
 def test_old_events_are_forgotten(house: House, clock: SetClock) -> None:
     now = clock.now_us()
     record(house, event(now - 31 * 86_400 * MICROSECONDS), event(now))
-    assert house.journey.expire(now - 30 * 86_400 * MICROSECONDS) == 1
+    assert house.journey.expire(now - 30 * 86_400 * MICROSECONDS, now_us=now) == 1
     assert [each.at_us for each in house.journey.of(ID)] == [now]
 
 
@@ -185,19 +185,26 @@ def test_what_was_written_late_is_found_by_its_time_and_forgotten_after_it(house
     record(house, event(1000, message_id=OTHER))
     record(house, event(10))
     record_alike(house, event(2000, message_id=""), f"{1:016}", f"{2:016}")
-    assert search(house, "alice", since_us=11) == [f"{1:016}", f"{2:016}", OTHER]
-    assert search(house, "alice") == [f"{1:016}", f"{2:016}", OTHER, ID]
-    assert house.journey.expire(1001) == 2
-    assert search(house, "alice") == [f"{1:016}", f"{2:016}"]
-    assert house.journey.expire(2001) == 2
+    assert search(house, "alice", since_us=11) == [f"{2:016}", f"{1:016}", OTHER]
+    assert search(house, "alice") == [f"{2:016}", f"{1:016}", OTHER, ID]
+    assert house.journey.expire(1001, now_us=2000) == 2
+    assert search(house, "alice") == [f"{2:016}", f"{1:016}"]
+    assert house.journey.expire(2001, now_us=2001) == 2
     assert search(house, "alice") == []
-    assert house.journey.expire(2001) == 0
+    assert house.journey.expire(2001, now_us=2001) == 0
 
 
 def test_clock_that_was_ahead_keeps_nothing_for_longer(house: House) -> None:
     day = 86_400 * MICROSECONDS
-    record(house, event(100 * day))
+    record(house, event(2000 * day, message_id="0" * 16))  # what the wrong clock told
     record(house, event(1 * day))
-    record(house, event(2 * day, message_id=OTHER))
-    assert search(house, "alice", since_us=2 * day) == [ID, OTHER]
-    assert house.journey.expire(101 * day) == 3
+    record_alike(house, event(1 * day, message_id=""), f"{1:016}", f"{2:016}")
+    record(house, event(50 * day, message_id=OTHER))
+    record_alike(house, event(50 * day, message_id=""), f"{3:016}", f"{4:016}")
+    assert len(search(house, "alice", since_us=2 * day)) == 4
+    assert house.journey.expire(40 * day, now_us=60 * day) == 3
+    kept = {"0" * 16, OTHER, f"{3:016}", f"{4:016}"}
+    assert set(search(house, "alice")) == kept
+    assert house.journey.expire(40 * day, now_us=60 * day) == 0
+    assert house.journey.expire(2001 * day, now_us=2002 * day) == 4
+    assert search(house, "alice") == []

@@ -637,6 +637,15 @@ def test_a_message_that_webmail_deletes_meanwhile_is_gone(inside: Services) -> N
         assert client.do("QUIT").startswith("+OK")
 
 
+def test_a_large_message_that_is_deleted_after_it_was_looked_up_is_gone(inside: Services) -> None:
+    with _with_messages(inside, b"one", b"large line\r\n" * 20_000, b"three") as client:
+        for file in inside.house.home.glob("postoffices/*/content/*/*"):
+            file.unlink()  # as its deletion does, when the row has been read already
+        for command in ("RETR 2", "TOP 2 0"):
+            assert client.do(command) == "-ERR [SYS/PERM] the message has been deleted"
+        assert client.ask("RETR 3").endswith(b"three\r\n")
+
+
 @pytest.mark.parametrize("is_old", [False, True])
 def test_what_was_filed_by_another_door_leaves_with_proper_line_ends_and_dots(
     inside: Services, *, is_old: bool

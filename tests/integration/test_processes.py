@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
@@ -21,6 +21,7 @@ _LIMIT = 20
 _CLIENT_LIMIT = 8
 _EXEMPT = "127.0.0.1"  # in the demo
 _SERVICES = ("smtp", "pop3")
+_TLS_DOORS = {"smtp": "submissions", "pop3": "pop3s"}
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +119,40 @@ def test_whom_a_killed_process_had_let_in_counts_no_longer(busy: Server, service
         with _clients(busy, service, source) as anew:
             assert anew == count
     assert killed not in pages
+
+
+@pytest.mark.parametrize(("service", "door"), _TLS_DOORS.items())
+def test_clients_that_have_not_shaken_hands_count_too(
+    busy: Server, service: str, door: str
+) -> None:
+    _until_empty(busy, service)
+    source = "127.5.6.1"
+    with ExitStack() as stack:
+        for _ in range(_CLIENT_LIMIT):
+            stack.enter_context(Wire(busy.ports[door], source=source))
+        until(lambda: sum(_open(busy, service).values()) == _CLIENT_LIMIT, "all are counted")
+        with Wire(busy.ports[service], source=source) as another:
+            assert another.line().startswith((b"421", b"-ERR"))
+    _until_empty(busy, service)
+
+
+@pytest.mark.parametrize("ending", [Wire.reset, Wire.close])
+@pytest.mark.parametrize("service", _SERVICES)
+def test_client_that_goes_during_a_handshake_leaves_its_place(
+    busy: Server, service: str, ending: Callable[[Wire], None]
+) -> None:
+    _until_empty(busy, service)
+    asked = {"smtp": (b"EHLO there", b"STARTTLS"), "pop3": (b"STLS",)}[service]
+    for _ in range(_CLIENT_LIMIT):
+        begun = Wire(busy.ports[service], source="127.5.7.1")
+        begun.line()
+        for line in asked:
+            begun.send(line + b"\r\n")
+            while begun.line()[3:4] == b"-":
+                pass
+        ending(begun)
+        ending(Wire(busy.ports[_TLS_DOORS[service]], source="127.5.7.1"))
+    _until_empty(busy, service)
 
 
 def _started_again(server: Server, service: str, killed: int) -> set[int]:

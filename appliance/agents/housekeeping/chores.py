@@ -70,7 +70,8 @@ def remove_deleted(house: House) -> str:
 def expire_journey(house: House) -> str:
     """Forget journeys older than `journey.days`."""
     days = house.settings[journey.days]
-    count = house.journey.expire(house.clock.now_us() - days * _DAY_S * MICROSECONDS)
+    now_us = house.clock.now_us()
+    count = house.journey.expire(now_us - days * _DAY_S * MICROSECONDS, now_us=now_us)
     return f"{count} journey events forgotten" if count else ""
 
 

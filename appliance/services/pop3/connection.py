@@ -239,11 +239,14 @@ class Pop3Connection(asyncio.Protocol):
                 self._pour(event, event.pieces, size)
             case Top():
                 copy = self._read(event.number)
-                if copy is None:
+                try:
+                    octets = None if copy is None else self._content(copy).read(_TOP_MAX)
+                except FileNotFoundError:  # deleted since it was read ahead
+                    octets = None
+                if copy is None or octets is None:
                     self._send(event, _GONE, size)
                 else:
-                    octets = copy.prefix + self._content(copy).read(_TOP_MAX)
-                    self._send(event, top(octets, event.lines), size)
+                    self._send(event, top(copy.prefix + octets, event.lines), size)
             case Login():
                 self._log_in(engine, event, size)
             case TlsRequested():
@@ -301,8 +304,14 @@ class Pop3Connection(asyncio.Protocol):
             self._send(Retr(number, 0), _GONE, size)
             return
         if copy.body is None:
-            chunks = chain((copy.prefix,), self._content(copy).chunks())
-            pieces = chain((retr_header(copy.size),), stuff(chunks))
+            chunks = self._content(copy).chunks()
+            try:
+                first = next(chunks, b"")
+            except FileNotFoundError:  # deleted since it was read ahead
+                self._send(Retr(number, 0), _GONE, size)
+                return
+            stuffed_chunks = stuff(chain((copy.prefix, first), chunks))
+            pieces = chain((retr_header(copy.size),), stuffed_chunks)
             self._pour(Retr(number, copy.size), pieces, size)
         else:
             sent = self._put_small(copy, copy.body)
@@ -445,9 +454,13 @@ class Pop3Connection(asyncio.Protocol):
         except (OSError, ssl.SSLError) as error:
             self._service.logs.note("info", f"the TLS handshake of {self.client} failed: {error}")
             self.hang_up()
+            self.connection_lost(error)  # nobody else says so before a handshake is done
+            return
+        if transport is None:
+            self.connection_lost(None)
             return
         self._transport = transport
-        if self._service.logs.is_verbose and transport is not None:
+        if self._service.logs.is_verbose:
             text = f"TLS with {self.client}: {_secured(transport)}"
             self._service.logs.detail(text, started=started)
         engine.tls_started()
@@ -545,7 +558,7 @@ class Pop3Connection(asyncio.Protocol):
 def _at_once(numbers: Sequence[int], sizes: Sequence[int]) -> int:
     """Count the messages that are answered at once, of those to be retrieved: at least one."""
     count = len(numbers)
-    is_in_order = count > 1 and numbers[-1] == numbers[0] + count - 1 == max(numbers)
+    is_in_order = count > 1 and numbers == [*range(numbers[0], numbers[0] + count)]
     if is_in_order and sum(sizes[numbers[0] - 1 : numbers[-1]]) < _MAX_OUTGOING:
         return count  # as most of the time; in one step
     octets = 0

@@ -12,6 +12,16 @@ from appliance.net.door import Door
 from appliance.net.listeners import Listener
 
 
+class Everybody:
+    """Lets everybody in."""
+
+    def enter(self, visitor: object) -> bool:
+        return True
+
+    def leave(self, visitor: object) -> None:
+        """Nobody counts."""
+
+
 def test_an_answer_is_sent_at_once() -> None:
     """Two small writes, as a TLS session's tickets and a greeting, wait 40 ms by RFC 896."""
 
@@ -28,7 +38,9 @@ def test_an_answer_is_sent_at_once() -> None:
                     made.set_result(transport)
 
             listener = Listener("smtp", bound, bound.getsockname()[1], tls=False)
-            acceptor = Acceptor(listener, Caller, None, Door(), print)
+            acceptor = Acceptor(
+                listener, Caller, context=None, door=Door(), counter=Everybody(), complain=print
+            )
             _, writer = await asyncio.open_connection(*bound.getsockname())
             transport = await asyncio.wait_for(made, 10)
             found = transport.get_extra_info("socket")
