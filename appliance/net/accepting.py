@@ -25,7 +25,8 @@ from appliance.net.listeners import Listener, plain_address
 
 _STAND_BACK_S = 0.0002
 _REST_S = 1.0
-_HANDSHAKE_S = 15
+_HANDSHAKE_S = 10  # no longer than `smtp.idle_timeout` and `pop.idle_timeout` may be
+TLS_BUFFER = 16 << 10  # octets that a connection is read into and keeps: a record of TLS
 
 
 class Counter(Protocol):
@@ -44,7 +45,7 @@ class _Tls(SSLProtocol):
     uvloop's own would read into 256 KiB, and keep them as long as the connection.
     """
 
-    max_size = 16 << 10  # a TLS record: content comes in them
+    max_size = TLS_BUFFER
 
     def __init__(
         self, protocol: asyncio.BaseProtocol, context: ssl.SSLContext, counter: Counter
@@ -85,7 +86,8 @@ class Acceptor:
                 socket does not tell any more when the client has hung up already.
             context: of TLS that begins with the first byte.
             door: the service's.
-            counter: asked before a handshake; without TLS the connection asks itself.
+            counter: asked before a handshake, and who is not let in hears nothing; without TLS the
+                connection asks itself, and says so.
             complain: takes a sentence when nobody can be accepted.
         """
         self._socket = listener.socket

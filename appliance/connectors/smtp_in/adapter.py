@@ -19,11 +19,11 @@ from typing import Any, Protocol
 
 from aiosmtpd.smtp import SMTP
 
+from appliance.net.accepting import TLS_BUFFER
 from appliance.net.listeners import Listener
 
 _LINES_A_TURN = 50  # answered before other connections have theirs
 _MAX_RECEIVED = 64 << 10  # octets that wait while something is under way; then reading pauses
-_TLS_BUFFER = 16 << 10  # a TLS record: content comes in them
 
 
 class Talk(Protocol):
@@ -83,8 +83,7 @@ class Adapter(SMTP):
         super().__init__(
             object(), hostname="unused", tls_context=tls, loop=asyncio.get_running_loop()
         )
-        # aiosmtpd's STARTTLS; a connection is read into that many octets and keeps them (256 KiB)
-        SSLProtocol.max_size = _TLS_BUFFER
+        SSLProtocol.max_size = TLS_BUFFER  # for aiosmtpd's STARTTLS; by itself it is 256 KiB
         self._host = host
         self._talk: Talk | None = None
         self._received = b""

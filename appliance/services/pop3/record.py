@@ -1,4 +1,4 @@
-"""What readers do with messages, for the journey: gathered for a moment and written by the hundred.
+"""What readers do with messages, for the journey: gathered for a moment, written by the thousand.
 
 Owns: what has not been written yet. Failure: none; a write that fails is logged.
 """
