@@ -1,29 +1,22 @@
-"""Accepting connections at a socket that several processes of a service share.
+"""Accepting connections at sockets that several processes of a service share.
 
-The kernel wakes all of them, and whoever runs first could take a whole burst before another gets a
-core. So each accepts one at a time, and one that has more clients than another lets others run
-for a moment. (Not by a timer: those of the event loop count whole milliseconds.)
-
-Owns: the reader of a listening socket, and connections until their protocol has been made.
-Failure: none; without descriptors the listener rests for a second, and that is told.
+Owns: the readers of the listening sockets, and connections until their protocol has been made.
+Failure: none; without descriptors a listener rests for a second, and that is told.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import ssl
-import time
 from asyncio.sslproto import SSLProtocol
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
 from appliance.net.door import Door
 from appliance.net.listeners import Listener, plain_address
 
-_STAND_BACK_S = 0.0002
 _REST_S = 1.0
 _HANDSHAKE_S = 10  # no longer than `smtp.idle_timeout` and `pop.idle_timeout` may be
 TLS_BUFFER = 16 << 10  # octets that a connection is read into and keeps: a record of TLS
@@ -66,14 +59,14 @@ class _Tls(SSLProtocol):
 
 
 class Acceptor:
-    """Accepts the clients of one listener."""
+    """Accepts the clients of a service in one of its processes."""
 
     def __init__(
         self,
-        listener: Listener,
-        factory: Callable[[str], asyncio.BaseProtocol],
+        listeners: Sequence[Listener],
+        factory: Callable[[Listener, str], asyncio.BaseProtocol],
         *,
-        context: ssl.SSLContext | None,
+        context: ssl.SSLContext,
         door: Door,
         counter: Counter,
         complain: Callable[[str], None],
@@ -81,16 +74,16 @@ class Acceptor:
         """Begin; an event loop must be running.
 
         Args:
-            listener: where.
-            factory: makes the protocol of a client's connection; takes its IP address, which the
-                socket does not tell any more when the client has hung up already.
+            listeners: where; the same in all processes.
+            factory: makes the protocol of a client's connection; takes where it came in and its IP
+                address, which the socket does not tell any more when the client has hung up.
             context: of TLS that begins with the first byte.
             door: the service's.
             counter: asked before a handshake, and who is not let in hears nothing; without TLS the
                 connection asks itself, and says so.
             complain: takes a sentence when nobody can be accepted.
         """
-        self._socket = listener.socket
+        self._listeners = listeners
         self._factory = factory
         self._context = context
         self._door = door
@@ -98,50 +91,63 @@ class Acceptor:
         self._complain = complain
         self._loop = asyncio.get_running_loop()
         self._arriving: set[asyncio.Task[None]] = set()
-        self._pause: asyncio.TimerHandle | None = None
-        self._ahead_since = 0.0
-        self._go_on()
+        self._pauses: dict[int, asyncio.TimerHandle] = {}
+        for number in range(len(listeners)):
+            self._go_on(number)
+        self._loop.add_reader(door.handed, self._take)
+        door.come()
 
     def stop(self) -> None:
         """Accept nobody any more: who waits is the next process's."""
-        if self._pause is not None:
-            self._pause.cancel()
-        self._loop.remove_reader(self._socket)
+        self._door.go()
+        for pause in self._pauses.values():
+            pause.cancel()
+        for listener in self._listeners:
+            self._loop.remove_reader(listener.socket)
+        self._loop.remove_reader(self._door.handed)
+        self._take()
 
-    def _go_on(self) -> None:
-        self._loop.add_reader(self._socket, self._accept)
+    def _go_on(self, number: int) -> None:
+        self._loop.add_reader(self._listeners[number].socket, self._accept, number)
 
-    def _rest(self, seconds: float) -> None:
-        self._loop.remove_reader(self._socket)
-        self._pause = self._loop.call_later(seconds, self._go_on)
-
-    def _accept(self) -> None:
-        if self._door.is_ahead and self._stands_back():
-            return  # to be called again at once, while somebody waits
+    def _accept(self, number: int) -> None:
+        listener = self._listeners[number].socket
         try:
-            connection, peer = self._socket.accept()
+            connection, peer = listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return  # another process was quicker, or the client has gone
         except OSError as error:
             self._complain(f"no connection can be accepted: {error.strerror}")
-            self._rest(_REST_S)
+            self._loop.remove_reader(listener)
+            self._pauses[number] = self._loop.call_later(_REST_S, self._go_on, number)
             return
-        task = self._loop.create_task(self._arrive(connection, plain_address(peer[0])))
+        client = plain_address(peer[0])
+        if not self._door.hand_on(connection, f"{number} {client}".encode()):
+            self._begin(number, client, connection)
+
+    def _take(self) -> None:
+        try:
+            while (taken := self._door.take()) is not None:
+                connection, about = taken
+                number, client = about.decode().split()
+                self._begin(int(number), client, connection)
+        except OSError as error:
+            self._complain(f"a connection could not be taken: {error.strerror}")
+
+    def _begin(self, number: int, client: str, connection: socket.socket) -> None:
+        task = self._loop.create_task(self._arrive(self._listeners[number], client, connection))
         self._arriving.add(task)
-        task.add_done_callback(self._arriving.discard)
+        task.add_done_callback(self._arrived)
+        self._door.arrives(1)
 
-    def _stands_back(self) -> bool:
-        """Let another process run, for a moment."""
-        now = time.perf_counter()
-        if now - self._ahead_since > 2 * _STAND_BACK_S:  # it was another client
-            self._ahead_since = now
-        os.sched_yield()
-        return now - self._ahead_since < _STAND_BACK_S
+    def _arrived(self, task: asyncio.Task[None]) -> None:
+        self._arriving.discard(task)
+        self._door.arrives(-1)
 
-    async def _arrive(self, connection: socket.socket, client: str) -> None:
+    async def _arrive(self, listener: Listener, client: str, connection: socket.socket) -> None:
         connection.setblocking(False)  # noqa: FBT003 - the standard library's
-        protocol: asyncio.BaseProtocol = self._factory(client)
-        if self._context is not None:
+        protocol = self._factory(listener, client)
+        if listener.tls:
             if not self._counter.enter(protocol):
                 connection.close()
                 return

@@ -1,5 +1,8 @@
 """The door of a service: how many clients are in, over all processes that serve it.
 
+The kernel wakes all processes for a client, and whoever runs first would take a whole burst before
+another gets a core. So who accepts one hands it to the process that has the fewest.
+
 The counts are in memory that the processes share: a column for each, which only it writes, so that
 what a dead process had counted is gone as soon as it is started again. A lock makes looking and
 counting one step; the kernel takes it from a process that dies.
@@ -7,15 +10,21 @@ counting one step; the kernel takes it from a process that dies.
 A client is found by its address's hash in a row of `_ROW` places. It is bounded, not sorted out:
 with 50,000 clients at a time one in a thousand finds its row full, and is turned away.
 
-Owns: the shared memory, at most 0.5 MiB a process and 1 MiB; taken as clients come.
-Failure: none.
+Owns: the shared memory, at most 0.5 MiB a process and 1 MiB, taken as clients come; a pair of
+sockets a process, by which connections are handed to it.
+Failure: none. What was handed to a process that died is the next one's in its place.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import mmap
 import os
+import socket
+import weakref
+from collections.abc import Sequence
+from itertools import chain
 
 _PLACES = 1 << 17  # clients at the same time
 _ROW = 16
@@ -23,6 +32,8 @@ _KEYS = mmap.PAGESIZE  # the first page holds how many are in: numbers for each 
 _MOST_PROCESSES = 64
 _COUNTS = _KEYS + 8 * _PLACES
 _COLUMN = 4 * _PLACES
+_ABOUT = 64  # octets that go with a connection
+_AWAY = 1 << 31  # more connections than any process has
 
 
 class Places:
@@ -36,15 +47,19 @@ class Places:
         os.ftruncate(self.file, octets)
         self._memory = mmap.mmap(self.file, octets)
         view = memoryview(self._memory)
-        numbers = view[:_KEYS].cast("I")
-        self.open = numbers[:processes]
-        self.busy = numbers[_MOST_PROCESSES:][:processes]
+        numbers = view[:_KEYS].cast("q")
+        self.open, self.busy, self.handed, self.taken = (
+            numbers[row * _MOST_PROCESSES :][:processes] for row in range(4)
+        )
         self.clients = view[_KEYS:_COUNTS].cast("q")
         self.counts = view[_COUNTS:].cast("I")
+        self.ends = [_pair() for _ in range(processes)]
+        weakref.finalize(self, _close, self.file, list(chain(*self.ends)))
 
     def clear(self, process: int) -> None:
         """Forget what a process has counted; its memory goes back to the system."""
-        self.open[process] = self.busy[process] = 0
+        self.open[process] = 0
+        self.busy[process] = _AWAY
         self._memory.madvise(mmap.MADV_REMOVE, _COUNTS + process * _COLUMN, _COLUMN)
 
 
@@ -65,6 +80,7 @@ class Door:
         self.processes = 1 if places is None else places.processes
         self._places = places or Places()
         self._process = process
+        self._here = self._arriving = 0
         self._places.clear(process)
 
     @property
@@ -73,14 +89,75 @@ class Door:
         return sum(self._places.open)
 
     @property
-    def is_ahead(self) -> bool:
-        """Whether this process has more to do than another."""
-        busy = self._places.busy
-        return len(busy) > 1 and busy[self._process] > min(busy)
+    def handed(self) -> socket.socket:
+        """Becomes readable when a connection was handed to this process."""
+        return self._places.ends[self._process][0]
+
+    def hand_on(self, connection: socket.socket, about: bytes) -> bool:
+        """Hand a connection to the process that has the fewest; False when it is this one.
+
+        Args:
+            connection: closed here when it has been handed on.
+            about: what the other gets with it, at most `_ABOUT` octets.
+        """
+        shared = self._places
+        if self.processes == 1:
+            return False
+        fcntl.lockf(shared.file, fcntl.LOCK_EX)
+        try:
+            counts = zip(shared.busy, shared.handed, shared.taken, strict=True)
+            busy = [here + handed - taken for here, handed, taken in counts]
+            fewest = min(busy)
+            if busy[self._process] == fewest:
+                return False
+            to = busy.index(fewest)
+            try:
+                socket.send_fds(shared.ends[to][1], [about], [connection.fileno()])
+            except OSError:  # it has too many to take already
+                return False
+            shared.handed[to] += 1
+        finally:
+            fcntl.lockf(shared.file, fcntl.LOCK_UN)
+        connection.close()
+        return True
+
+    def take(self) -> tuple[socket.socket, bytes] | None:
+        """Return a connection that was handed to this process, and what came with it, if any was.
+
+        Raises:
+            OSError: there is no descriptor for it, and it is lost.
+        """
+        try:
+            about, descriptors, _, _ = socket.recv_fds(self.handed, _ABOUT, 1)
+        except BlockingIOError:
+            return None
+        self._places.taken[self._process] += 1
+        if not descriptors:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return socket.socket(fileno=descriptors[0]), about
+
+    def come(self) -> None:
+        """Have connections handed to this process."""
+        self._places.busy[self._process] = 0
+
+    def go(self) -> None:
+        """Have no connection handed to this process any more."""
+        self._places.busy[self._process] = _AWAY
 
     def is_busy_with(self, connections: int) -> None:
-        """Say how many connections this process has, counted here or not."""
-        self._places.busy[self._process] = connections
+        """Say how many connections this process has, counted at the door or not."""
+        self._here = connections
+        self._tell()
+
+    def arrives(self, by: int) -> None:
+        """Count a connection that this process has accepted, and that is not open yet."""
+        self._arriving += by
+        self._tell()
+
+    def _tell(self) -> None:
+        busy = self._places.busy
+        if busy[self._process] != _AWAY:
+            busy[self._process] = self._here + self._arriving
 
     def enter(self, client: str) -> bool:
         """Let a client in; False when there are too many of it, or of all."""
@@ -117,6 +194,20 @@ class Door:
 
     def _count(self, place: int) -> int:
         return sum(self._places.counts[place::_PLACES])
+
+
+def _pair() -> tuple[socket.socket, socket.socket]:
+    """Return the end that a process reads, and the one that others write to."""
+    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in ends:
+        end.setblocking(False)  # noqa: FBT003 - the standard library's
+    return ends
+
+
+def _close(file: int, ends: Sequence[socket.socket]) -> None:
+    os.close(file)
+    for end in ends:
+        end.close()
 
 
 def _key(client: str) -> int:

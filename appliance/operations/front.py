@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from appliance.net.accepting import Acceptor
@@ -107,17 +106,14 @@ class Front(Generic[V]):
             ready: called once clients are answered.
             hang_up: ends a connection whose client is silent.
         """
-        acceptors = [
-            Acceptor(
-                listener,
-                partial(factory, listener),
-                context=self.context if listener.tls else None,
-                door=self._door,
-                counter=self,
-                complain=lambda text: self._logs.note("error", text),
-            )
-            for listener in listeners
-        ]
+        acceptor = Acceptor(
+            listeners,
+            factory,
+            context=self.context,
+            door=self._door,
+            counter=self,
+            complain=lambda text: self._logs.note("error", text),
+        )
         ready()
         while not stop.is_set():
             with contextlib.suppress(TimeoutError):
@@ -129,8 +125,7 @@ class Front(Generic[V]):
             for visitor in [each for each in self.open if each.active_at < oldest]:
                 self._logs.note("info", f"{visitor.client} was silent for too long")
                 hang_up(visitor)
-        for acceptor in acceptors:
-            acceptor.stop()
+        acceptor.stop()
         for _ in range(_ARRIVAL):
             await asyncio.sleep(0)
         for listener in listeners:

@@ -84,7 +84,7 @@ def test_clients_that_come_together_are_spread_over_the_processes(
         shares = _open(busy, service)
         assert len(shares) == _PROCESSES
         assert sum(shares.values()) == 50
-        assert min(shares.values()) >= 5, shares
+        assert max(shares.values()) - min(shares.values()) <= 4, str(shares)
 
 
 @pytest.mark.parametrize("service", _SERVICES)

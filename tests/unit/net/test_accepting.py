@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 
 import uvloop
 
@@ -31,15 +32,20 @@ def test_an_answer_is_sent_at_once() -> None:
             made: asyncio.Future[asyncio.BaseTransport] = asyncio.get_running_loop().create_future()
 
             class Caller(asyncio.Protocol):
-                def __init__(self, client: str) -> None:
-                    assert client == "127.0.0.1"
+                def __init__(self, came_in: Listener, client: str) -> None:
+                    assert (came_in, client) == (listener, "127.0.0.1")
 
                 def connection_made(self, transport: asyncio.BaseTransport) -> None:
                     made.set_result(transport)
 
             listener = Listener("smtp", bound, bound.getsockname()[1], tls=False)
             acceptor = Acceptor(
-                listener, Caller, context=None, door=Door(), counter=Everybody(), complain=print
+                [listener],
+                Caller,
+                context=ssl.create_default_context(),
+                door=Door(),
+                counter=Everybody(),
+                complain=print,
             )
             _, writer = await asyncio.open_connection(*bound.getsockname())
             transport = await asyncio.wait_for(made, 10)

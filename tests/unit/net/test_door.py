@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import socket
 from ipaddress import ip_address
 
 import pytest
@@ -67,6 +69,91 @@ def test_what_a_dead_process_counted_is_gone_when_it_is_started_again() -> None:
     assert stays.enter(CLIENT)
     assert stays.enter(CLIENT)
     assert not stays.enter(CLIENT)
+
+
+def test_a_connection_is_handed_to_the_process_that_has_the_fewest() -> None:
+    places = Places(3)
+    doors = [Door(places, number) for number in range(3)]
+    for door in doors:
+        door.come()
+    doors[0].is_busy_with(2)
+    doors[1].is_busy_with(1)
+    kept, given = socket.socketpair()
+    with kept:
+        assert doors[0].hand_on(given, b"1 192.0.2.1")
+        assert given.fileno() == -1, "it is the other's now"
+        taken, about = doors[2].take() or pytest.fail("nothing was handed over")
+        assert about == b"1 192.0.2.1"
+        with taken:
+            taken.send(b"here")
+            assert kept.recv(9) == b"here"
+    assert doors[2].take() is None
+
+
+def test_who_has_as_few_as_any_keeps_a_connection() -> None:
+    places = Places(2)
+    doors = [Door(places, number) for number in range(2)]
+    for door in doors:
+        door.come()
+    one, other = socket.socketpair()
+    with one, other:
+        assert not doors[1].hand_on(one, b"")
+        assert one.fileno() != -1
+        doors[1].arrives(1)
+        assert doors[1].hand_on(one.dup(), b"")
+        assert not doors[1].hand_on(one, b""), "what was handed on counts at once"
+
+
+def test_nothing_is_handed_to_a_process_that_does_not_serve_yet_or_any_more() -> None:
+    places = Places(2)
+    serves, other = Door(places, 0), Door(places, 1)
+    serves.come()
+    serves.is_busy_with(5)
+    one, end = socket.socketpair()
+    with one, end:
+        assert not serves.hand_on(one, b"")
+        other.come()
+        other.go()
+        other.is_busy_with(0)
+        assert not serves.hand_on(one, b"")
+
+
+def test_what_a_process_can_not_take_is_kept() -> None:
+    places = Places(2)
+    serves, hangs = Door(places, 0), Door(places, 1)
+    serves.come()
+    hangs.come()
+    one, end = socket.socketpair()
+    with one, end:
+        serves.is_busy_with(10_000)
+        for _ in range(10_000):
+            given = one.dup()
+            if not serves.hand_on(given, b"0 192.0.2.1"):
+                break
+        with given:
+            assert given.fileno() != -1
+        while (taken := hangs.take()) is not None:
+            taken[0].close()
+
+
+def test_a_connection_that_finds_no_descriptor_is_told() -> None:
+    places = Places(2)
+    doors = [Door(places, number) for number in range(2)]
+    for door in doors:
+        door.come()
+    doors[0].is_busy_with(1)
+    one, end = socket.socketpair()
+    with end:
+        assert doors[0].hand_on(one, b"")
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            with pytest.raises(OSError, match="Too many open files"):
+                doors[1].take()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert end.recv(1) == b"", "it hears that it is lost"
+    assert doors[1].take() is None
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # the children run no other thread
