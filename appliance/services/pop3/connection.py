@@ -50,6 +50,7 @@ _MAX_OUTGOING = 256 << 10
 _TOP_MAX = 1 << 20  # octets looked at for TOP
 _EXPUNGED_AT_ONCE = 10_000
 _MAX_ERRORS = 20
+_TOLD_AT_ONCE = 256  # messages that were sent
 _NEED_LISTING = (b"RETR", b"LIST", b"UIDL", b"DELE", b"TOP")
 _END = b".\r\n"
 _GONE = b"-ERR [SYS/PERM] the message has been deleted\r\n"
@@ -60,8 +61,8 @@ class Pop3Connection(asyncio.Protocol):
 
     __slots__ = (
         "_buffer", "_engine", "_has_ended", "_is_paused", "_listener", "_maildrop", "_outgoing",
-        "_service", "_skipped", "_task", "_transport", "_waiting", "_writable", "active_at",
-        "client", "login",
+        "_sent", "_sent_ids", "_service", "_skipped", "_task", "_transport", "_waiting",
+        "_writable", "active_at", "client", "login",
     )  # fmt: skip
 
     def __init__(self, service: Pop3Service, listener: Listener, client: str) -> None:
@@ -79,6 +80,8 @@ class Pop3Connection(asyncio.Protocol):
         self._is_paused = False
         self._writable: asyncio.Event | None = None
         self._maildrop: InboxMaildrop | None = None
+        self._sent: list[tuple[int, int, int]] = []  # small messages that nobody was told of yet
+        self._sent_ids: list[str] = []  # and their entries in the queue
         self.client = client
         self.login = ""
         self.active_at = service.front.now()
@@ -142,6 +145,7 @@ class Pop3Connection(asyncio.Protocol):
         self._transport = None
         if self._writable is not None:
             self._writable.set()
+        self.tell()
         if self._task is None:
             self._release()
         self._service.front.leave(self)
@@ -270,29 +274,31 @@ class Pop3Connection(asyncio.Protocol):
                 self._fail(b"RETR", str(error), size)
                 begin += size
             return begin
-        done: list[tuple[int, int, int]] = []
-        entry_ids: list[str] = []
+        sent, sent_ids = self._sent, self._sent_ids
+        if not sent:
+            self._service.have_told(self)
         for number, size, copy in zip(numbers, octets, copies, strict=False):
             begin += size
             if copy is not None and copy.body is not None:
-                entry_ids.append(copy.entry_id)
-                done.append((number, self._put_small(copy, copy.body), size))
+                sent.append((number, self._put_small(copy, copy.body), size))
+                sent_ids.append(copy.entry_id)
                 continue
-            self._retrieved(done, entry_ids)
             self._retrieve(number, copy, size)
             if self._task is not None:  # a large message is on its way
                 break
-        self._retrieved(done, entry_ids)
+        if len(sent) >= _TOLD_AT_ONCE:
+            self._flush()
+            self.tell()
         return begin
 
-    def _retrieved(self, done: list[tuple[int, int, int]], entry_ids: list[str]) -> None:
-        """Send some messages, then tell the logs and the journey of them, and forget them."""
-        self._flush()
-        service = self._service
-        service.logs.alike(self._retrieval("", 0, 0), done)
-        service.downloads.add(entry_ids, login=self.login, client=self.client)
-        done.clear()
-        entry_ids.clear()
+    def tell(self) -> None:
+        """Tell the logs and the journey of the small messages that were sent."""
+        if self._sent:
+            service = self._service
+            service.logs.alike(self._exchange("RETR", "", "+OK", 0, 0), self._sent)
+            service.downloads.add(self._sent_ids, login=self.login, client=self.client)
+            self._sent.clear()
+            self._sent_ids.clear()
 
     def _read(self, number: int) -> Copy | None:
         assert self._maildrop is not None
@@ -313,13 +319,16 @@ class Pop3Connection(asyncio.Protocol):
             stuffed_chunks = stuff(chain((copy.prefix, first), chunks))
             pieces = chain((retr_header(copy.size),), stuffed_chunks)
             self._pour(Retr(number, copy.size), pieces, size)
-        else:
-            sent = self._put_small(copy, copy.body)
-            self._flush()  # the rest is done while the client reads
-            self._service.logs.exchange(self._retrieval(str(number), sent, size))
-        if copy.entry_id:
             ids = (copy.entry_id,)
             self._service.downloads.add(ids, login=self.login, client=self.client)
+            return
+        if not self._sent:
+            self._service.have_told(self)
+        self._sent.append((number, self._put_small(copy, copy.body), size))
+        self._sent_ids.append(copy.entry_id)
+        if len(self._sent) >= _TOLD_AT_ONCE:
+            self._flush()  # telling is done while the client reads
+            self.tell()
 
     def _put_small(self, copy: Copy, body: bytes) -> int:
         """Answer with a message that is in memory; returns how many octets that are."""
@@ -334,12 +343,6 @@ class Pop3Connection(asyncio.Protocol):
             self._outgoing += (header, octets, _END)
         self._waiting += sent
         return sent
-
-    def _retrieval(self, number: str, sent: int, received: int) -> Exchange:
-        """Return what is logged of a message that was sent."""
-        at, port, login = self.client, self._listener.port, self.login
-        # in order: names take twice as long, and there are many
-        return Exchange("POP3-IN", "", port, at, "RETR", number, "+OK", sent, received, login)
 
     def _content(self, copy: Copy) -> Content:
         assert self._maildrop is not None
@@ -547,12 +550,14 @@ class Pop3Connection(asyncio.Protocol):
         self._log(event.verb, event.detail, _first_line(octets), len(octets), size)
 
     def _log(self, verb: str, detail: str, response: str, sent: int, received: int) -> None:
-        port = self._listener.port
-        self._service.logs.exchange(
-            Exchange(
-                "POP3-IN", "", port, self.client, verb, detail, response, sent, received, self.login
-            )
-        )
+        self.tell()  # in the order in which it was done
+        self._service.logs.exchange(self._exchange(verb, detail, response, sent, received))
+
+    def _exchange(
+        self, verb: str, detail: str, response: str, sent: int, received: int
+    ) -> Exchange:
+        at, port, login = self.client, self._listener.port, self.login
+        return Exchange("POP3-IN", "", port, at, verb, detail, response, sent, received, login)
 
 
 def _at_once(numbers: Sequence[int], sizes: Sequence[int]) -> int:

@@ -25,6 +25,7 @@ from appliance.settings import pop
 from appliance.store.maildrop_lock import maildrop_locks
 
 _DRAIN_S = 5.0
+_TOLD_WITHIN_S = 0.25
 
 
 class Pop3Service:
@@ -53,6 +54,19 @@ class Pop3Service:
             door=door,
         )
         self._listeners = listeners
+        self._untold: set[Pop3Connection] = set()
+        self._later = loop.call_later
+
+    def have_told(self, connection: Pop3Connection) -> None:
+        """Have a connection tell in a moment what it has sent."""
+        if not self._untold:
+            self._later(_TOLD_WITHIN_S, self._tell)
+        self._untold.add(connection)
+
+    def _tell(self) -> None:
+        untold, self._untold = self._untold, set()
+        for connection in untold:
+            connection.tell()
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         """Serve until stopped; a deletion under way is carried out."""
@@ -67,6 +81,7 @@ class Pop3Service:
         for connection in list(self.front.open):
             connection.hang_up(b"-ERR [SYS/TEMP] service is stopping\r\n")
         await self.front.drain(_DRAIN_S)
+        self._tell()
         self.downloads.write()
         self.deletions.write()
         self.logs.close()
