@@ -80,6 +80,12 @@ bench: PYTHON := /usr/bin/python3
 bench: setup ## measure against peers; ROW=list names the rows, ROW=name runs one
 	@$(BIN)/python tests/performance/bench.py --row "$(ROW)" --pairs "$(PAIRS)"
 
+bench-profile: PYTHON := /usr/bin/python3
+.PHONY: bench-profile
+bench-profile: setup ## look where the time of ROW=name goes, with perf and py-spy
+	@tools/apt-need.sh "profiles" linux-perf
+	@$(BIN)/python tests/performance/bench.py --row "$(ROW)" --profile
+
 .PHONY: bench-page
 bench-page: setup ## make docs/performance.md and its plots from bench/results and bench/notes
 	@$(BIN)/python tests/performance/page.py
@@ -129,4 +135,4 @@ clean: ## remove what was made; ./var with its mail stays
 .PHONY: help
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -24,12 +24,14 @@ from collections.abc import Sequence
 
 import install
 import machine
+import profiling
 import result
 from catalogue import CATALOGUE, Entry
 from clients import ClientError
 from measure import RunError
 from plan import Plan
 from posthouse_server import commit
+from result import Result
 from server import ServerError
 
 __all__ = ["main"]
@@ -68,6 +70,11 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         default=None,
         help="folder for the results (bench/results, none for a try)",
     )
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="look where Posthouse's time goes instead, into bench/profiles; wants perf",
+    )
     parser.add_argument("--keep", action="store_true", help="keep the servers' folders and logs")
     options = parser.parse_args(words)
     if options.row not in {"list", "all"}:
@@ -101,9 +108,14 @@ def _bench(entry: Entry, options: argparse.Namespace) -> bool:
         work=work,
         say=_say,
     )
+    found: Result | profiling.Profile
     try:
-        found = entry.run(plan)
-    except (ClientError, ServerError, RunError, OSError) as error:
+        if options.profile:
+            assert entry.look is not None
+            found = entry.look(plan)
+        else:
+            found = entry.run(plan)
+    except (ClientError, ServerError, RunError, profiling.ProfileError, OSError) as error:
         sys.stderr.write(f"{entry.name}: no result: {error}\n")
         return False
     finally:
@@ -113,6 +125,11 @@ def _bench(entry: Entry, options: argparse.Namespace) -> bool:
         else:
             shutil.rmtree(work, ignore_errors=True)
             os.sync()  # so that the next row does not wait for it
+    if not isinstance(found, Result):
+        path = (options.out or _ROOT / "bench/profiles") / f"{entry.name}.json"
+        profiling.write(path, entry.name, {"measured at": now, "commit": commit()}, found)
+        _say(f"  written: {path}\n")
+        return True
     seconds = round(time.monotonic() - begin)
     _say(result.table(found) + f"  took {seconds} s\n")
     is_try = options.peer_only or options.scale != 1
@@ -158,6 +175,8 @@ def main(words: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     names = list(CATALOGUE) if options.row == "all" else options.row.split(",")
+    if options.profile:
+        names = [name for name in names if CATALOGUE[name].look is not None]
     results = [_bench(CATALOGUE[name], options) for name in names]
     return 0 if all(results) else 1
 

@@ -9,6 +9,7 @@ from functools import partial
 import appliance_memory
 import large_message
 import paired
+import profiling
 import queue_flat
 import rows
 import scenes
@@ -32,6 +33,7 @@ class Entry:
         against: the peer, or what else it is measured against.
         goals: floor and goal, for people.
         run: measures it.
+        look: profiles Posthouse at its work, where there is work for its processors.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Entry:
     against: str
     goals: str
     run: Callable[[Plan], Result]
+    look: Callable[[Plan], profiling.Profile] | None = None
 
 
 def _of(row: rows.Row) -> Entry:
@@ -48,7 +51,8 @@ def _of(row: rows.Row) -> Entry:
         goals = f"{row.floor:.3g}{unit}, {row.goal:.3g}{unit}"
     if row.cpu_floor is not None and row.cpu_goal is not None:
         goals += f"; CPU {row.cpu_floor:.3g}x, {row.cpu_goal:.3g}x"
-    return Entry(row.name, row.title, row.peer, goals, partial(paired.run, row))
+    look = None if "idle" in row.work else partial(paired.look, row)
+    return Entry(row.name, row.title, row.peer, goals, partial(paired.run, row), look)
 
 
 def _twin(scene: twin.Scene) -> Entry:

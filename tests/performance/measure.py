@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import statistics
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import idle
 from clients import send_mail
@@ -14,7 +17,7 @@ from rows import Row, Work
 from server import Server, wait_until
 from smtp_load import send
 
-__all__ = ["Figures", "RunError", "measure"]
+__all__ = ["Figures", "RunError", "Watch", "measure"]
 
 SETTLE = 0.3
 """Seconds in which late work (queue marks, removed queue files) still counts as CPU."""
@@ -36,8 +39,16 @@ machine's `load` average before the run.
 """
 
 
+Watch = Callable[[Server], AbstractContextManager[None]]
+"""What looks at a server during its work."""
+
+
 class RunError(Exception):
     """The run did not do what it should have measured."""
+
+
+def _nobody(_: Server) -> AbstractContextManager[None]:
+    return contextlib.nullcontext()
 
 
 def _client_cpu() -> float:
@@ -86,8 +97,13 @@ def _prepare(server: Server, row: Row) -> None:
             login_sessions(server.pop3, server.accounts, 4 * row.mailboxes)
 
 
-def measure(server: Server, row: Row) -> Figures:
+def measure(server: Server, row: Row, watch: Watch = _nobody) -> Figures:
     """Runs the row's work on a started server.
+
+    Args:
+        server: which.
+        row: what to do.
+        watch: entered for as long as the work lasts.
 
     Raises:
         ClientError: the server answered otherwise than expected.
@@ -100,7 +116,8 @@ def measure(server: Server, row: Row) -> Figures:
     os.sync()
     before = server.delivered() if row.work in _DELIVERS else 0
     cpu, client_cpu = server.cpu_seconds(), _client_cpu()
-    figures = _work(server, row, before)
+    with watch(server):
+        figures = _work(server, row, before)
     client_cpu = _client_cpu() - client_cpu
     if row.work in _DELIVERS:
         wait_until(server.is_settled, "all delivered", patience=DELIVERY)

@@ -155,6 +155,7 @@ def _page(root: pathlib.Path, results: Mapping[str, Record], alts: Mapping[str, 
             parts.append(_linear(results))
         for name in names:
             parts.append(_row(results[name], peers))
+            parts.append(_profile(root, name))
             parts.append(_note(root, name))
     parts.append("## The peers\n")
     for server, (row, lines) in peers.items():
@@ -175,6 +176,24 @@ def _sections(results: Mapping[str, Record]) -> Iterator[tuple[str, list[str]]]:
 def _note(root: pathlib.Path, name: str) -> str:
     path = root / "bench/notes" / f"{name}.md"
     return path.read_text(encoding="utf-8").strip() + "\n" if path.exists() else ""
+
+
+def _profile(root: pathlib.Path, name: str) -> str:
+    """Says where the time goes, if `bench/profiles` knows."""
+    path = root / "bench/profiles" / f"{name}.json"
+    if not path.exists():
+        return ""
+    record = json.loads(path.read_text(encoding="utf-8"))
+    lines = [
+        f"**Profile**: where Posthouse's CPU time goes (commit `{record['commit']}`).\n",
+        "| service | of all | of that in | and most of the interpreter's steps and waiting in |",
+        "|---|---|---|---|",
+    ]
+    for each in record["services"]:
+        libraries = ", ".join(f"{part} {share:.0%}" for part, share in each["libraries"].items())
+        functions = ", ".join(f"`{part}` {share:.0%}" for part, share in each["functions"].items())
+        lines.append(f"| {each['service']} | {each['share']:.0%} | {libraries} | {functions} |")
+    return "\n".join(lines).replace("%", " %") + "\n"
 
 
 def _picture(name: str, alts: Mapping[str, str]) -> str:

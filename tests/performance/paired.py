@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import pathlib
 import time
 from collections.abc import Sequence
@@ -11,14 +12,15 @@ from collections.abc import Sequence
 import file_server
 import peers
 import posthouse_server
+import profiling
 import sink
-from measure import Figures, measure
+from measure import Figures, Watch, measure
 from plan import Plan
 from result import Better, Judged, Measure, Result
 from rows import Peer, Row, Work
 from server import Server
 
-__all__ = ["run"]
+__all__ = ["look", "run"]
 
 _PEERS: dict[Peer, type[Server]] = {
     Peer.POSTFIX: peers.Postfix,
@@ -62,10 +64,10 @@ class _Side:
         self._stack = stack
         self._server: Server | None = None
 
-    def run(self, home: pathlib.Path) -> Figures:
+    def run(self, home: pathlib.Path, *watch: Watch) -> Figures:
         """Runs the row's work once; `home` is for a server that has to be started."""
         if self._server is not None:
-            return measure(self._server, self._row)
+            return measure(self._server, self._row, *watch)
         home.mkdir()
         server = self.kind(
             home,
@@ -76,12 +78,12 @@ class _Side:
         )
         if self._row.stays:
             self._server = self._stack.enter_context(server)
-            return self._measure(server)
+            return self._measure(server, *watch)
         with server:
-            return self._measure(server)
+            return self._measure(server, *watch)
 
-    def _measure(self, server: Server) -> Figures:
-        figures = measure(server, self._row)
+    def _measure(self, server: Server, *watch: Watch) -> Figures:
+        figures = measure(server, self._row, *watch)
         if not self.described:
             self.described = server.describe()
         self.cpu_method = server.meter.method
@@ -95,8 +97,7 @@ def run(row: Row, plan: Plan) -> Result:
         ClientError, ServerError, RunError, OSError: no result came about.
     """
     row = row.scaled(plan.scale)
-    peer = _PEERS[row.peer]
-    ours = sink.PosthouseRelay if row.peer is Peer.POSTFIX_RELAY else posthouse_server.Posthouse
+    peer, ours = _PEERS[row.peer], _ours(row)
     pairs: list[tuple[Figures, Figures]] = []
     with contextlib.ExitStack() as stack:
         sides = (_Side(peer, row, stack), _Side(peer if plan.peer_only else ours, row, stack))
@@ -128,6 +129,23 @@ def run(row: Row, plan: Plan) -> Result:
             "runs": [{"peer": peer, "ours": ours} for peer, ours in pairs],
         },
     )
+
+
+def look(row: Row, plan: Plan) -> profiling.Profile:
+    """Profiles Posthouse at one row's work.
+
+    Raises:
+        ProfileError, ClientError, ServerError, RunError, OSError: no profile came about.
+    """
+    row = row.scaled(plan.scale)
+    numbers = itertools.count(1)
+    with contextlib.ExitStack() as stack:
+        side = _Side(_ours(row), row, stack)
+        return profiling.profile(lambda watch: side.run(plan.work / f"{next(numbers)}-ours", watch))
+
+
+def _ours(row: Row) -> type[Server]:
+    return sink.PosthouseRelay if row.peer is Peer.POSTFIX_RELAY else posthouse_server.Posthouse
 
 
 def _told(row: Row, names: tuple[str, str], pair: tuple[Figures, Figures]) -> str:
