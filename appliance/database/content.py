@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from appliance.runtime.files import sync_folder
 from appliance.runtime.removals import Removals
 
 INLINE_MAX = 128 << 10
@@ -175,12 +176,3 @@ class ContentWriter:
         file.write(written)
         self._chunks.clear()
         self._file = file
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
