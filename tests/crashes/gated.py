@@ -76,7 +76,7 @@ def sync_nothing() -> None:
         return raw
 
     sqlite.SqliteEngine.connect = connect_unsynced  # type: ignore[method-assign]
-    os.fsync = os.fdatasync = lambda fd: None  # type: ignore[assignment]
+    os.fsync = os.fdatasync = lambda fd: None
 
 
 _BROKEN = {"early-answer": answer_early, "no-fsync": sync_nothing}

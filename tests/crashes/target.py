@@ -21,6 +21,11 @@ _POSTHOUSE = Path(sys.executable).with_name("posthouse")
 _MAILBOXES = 5
 _SENDERS = 4
 
+
+class NotYet(SystemExit):
+    """Something did not happen in time."""
+
+
 Account = tuple[str, str, str]  # login, password, address
 
 
@@ -72,7 +77,7 @@ class Server:
 
     def _is_ready(self) -> bool:
         if self._process.poll() is not None:
-            raise SystemExit(f"the server ended:\n{self._log.read_text('utf-8')}")
+            raise NotYet(f"the server ended:\n{self._log.read_text('utf-8')}")
         return b"\nready\n" in self._log.read_bytes()
 
 
@@ -134,7 +139,7 @@ def wait_for(condition: Callable[[], bool], within_s: float, complaint: str) -> 
     deadline = time.monotonic() + within_s
     while not condition():
         if time.monotonic() > deadline:
-            raise SystemExit(complaint)
+            raise NotYet(complaint)
         threading.Event().wait(0.01)
 
 
