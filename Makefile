@@ -25,7 +25,7 @@ BIN := .venv/bin
 # Chromium walks through the pages, litmus through HTTPMail's WebDAV. Vagrant reads the Vagrantfile.
 # debootstrap and systemd-container make the hosts that tests/appliance provisions over ssh.
 TEST_PACKAGES := chromium curl debootstrap fetchmail iproute2 libnet-ssleay-perl litmus openssh-client \
-	postgresql procps swaks systemd-container util-linux vagrant vagrant-libvirt
+	postgresql procps qemu-system-common swaks systemd-container util-linux vagrant vagrant-libvirt
 
 # The layers that need no daemon run first, on every core; the others follow, in this order. At the end
 # hosts are provisioned, a module of tests beside another: most of that time is spent waiting for them.
@@ -92,7 +92,12 @@ bench-page: setup ## make docs/performance.md and its plots from bench/results a
 
 .PHONY: kills
 kills: setup ## kill services N=20 times under load, by SEED=1, and count the mail
-	@$(BIN)/python tests/kills/kills.py --n "$(N)" --seed "$(SEED)" --break "$(BREAK)"
+	@$(BIN)/python tests/crashes/kills.py --n "$(N)" --seed "$(SEED)" --break "$(BREAK)"
+
+.PHONY: powercuts
+powercuts: setup ## cut the power N=20 times under load, by SEED=1, and count the mail; needs root
+	@tools/apt-need.sh "the logged disk" qemu-system-common
+	@$(BIN)/python tests/crashes/powercuts.py --n "$(N)" --seed "$(SEED)" --break "$(BREAK)"
 
 .PHONY: screenshots
 screenshots: setup ## take every page at three widths, light and dark, into docs/screenshots

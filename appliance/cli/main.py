@@ -43,6 +43,7 @@ NOUNS = {
         (_SERVER, "diagnose", "diagnose", "Health: what runs, what waits, what is wrong."),
         (_SERVER, "probe", "probe", "Try every door as a client would."),
         (_SERVER, "backup", "backup", "Backups: copies of everything, and the way back."),
+        (_SERVER, "scrub", "scrub", "Look whether all that is kept is whole, and mend it."),
         (_SERVER, "upgrade", "upgrade", "Bring the databases to this program's version."),
         (_SERVER, "completion", "completion", "Print a script that completes commands."),
     )

@@ -9,11 +9,14 @@ Failure: OSError when the disk is full or broken; nothing is acknowledged then.
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from appliance.database.errors import CommitFailed
+from appliance.runtime.files import sync_folder
 from appliance.runtime.removals import Removals
 
 INLINE_MAX = 128 << 10
@@ -28,11 +31,13 @@ class Content:
         size: octets.
         body: the octets, when they are kept in a row.
         path: the file that holds them otherwise.
+        crc: CRC-32 of the octets; None where nobody has reckoned it.
     """
 
     size: int
     body: bytes | None
     path: Path | None
+    crc: int | None = None
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the octets in pieces of at most 256 KiB."""
@@ -119,10 +124,12 @@ class ContentWriter:
         self._file: BinaryIO | None = None
         self.head = b""
         self.size = 0
+        self.crc = 0  # CRC-32 of what was written
 
     def write(self, chunk: bytes) -> None:
         """Append octets."""
         self.size += len(chunk)
+        self.crc = zlib.crc32(chunk, self.crc)
         if self._file is not None:
             self._file.write(chunk)
             return
@@ -155,6 +162,18 @@ class ContentWriter:
             self._file.close()
             sync_folder(self._folder.file(self._name).parent)
 
+    def check(self) -> None:
+        """See whether a file is still there, in the transaction that names it.
+
+        Housekeeping sweeps files that no row names an hour after they were made, by the clock; a
+        clock that jumps makes an hour of a moment.
+
+        Raises:
+            CommitFailed: it has gone.
+        """
+        if self._file is not None and not self._folder.file(self._name).exists():
+            raise CommitFailed(f"the content {self._name} was removed before anything named it")
+
     def abandon(self) -> None:
         """Throw away what was written."""
         self._chunks.clear()
@@ -175,12 +194,3 @@ class ContentWriter:
         file.write(written)
         self._chunks.clear()
         self._file = file
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

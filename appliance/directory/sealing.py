@@ -13,6 +13,8 @@ import contextlib
 import os
 from pathlib import Path
 
+from appliance.runtime.files import sync_folder
+
 _KEY = 32  # octets: 256 bits
 _NONCE = 12
 _PREFIX = "sealed:"
@@ -82,3 +84,4 @@ class Sealer:
         with contextlib.suppress(FileExistsError):
             os.link(made, self._key_file)
         made.unlink()
+        sync_folder(self._key_file.parent)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 import fcntl
 import ipaddress
-import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from appliance.runtime.files import write_whole
 
 _VALID = dt.timedelta(days=825)
 _RENEW_BEFORE = dt.timedelta(days=30)
@@ -105,10 +106,11 @@ def self_signed(folder: Path, names: list[str]) -> tuple[Path, Path]:
 
 def _serves(certificate: Path, names: list[str]) -> bool:
     """Tell whether a certificate is there, is for these names, and is good for another month."""
-    if not certificate.exists():
+    try:
+        found = x509.load_pem_x509_certificate(certificate.read_bytes())
+        extension = found.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except (FileNotFoundError, ValueError, x509.ExtensionNotFound):
         return False
-    found = x509.load_pem_x509_certificate(certificate.read_bytes())
-    extension = found.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     is_for_them = list(extension.value) == [_general_name(name) for name in names]
     return is_for_them and found.not_valid_after_utc > dt.datetime.now(dt.UTC) + _RENEW_BEFORE
 
@@ -126,9 +128,9 @@ def _make(folder: Path, certificate: Path, key: Path, names: list[str]) -> None:
     secret = own_key.private_bytes(
         pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    _write(folder / "ca.pem", ca.public_bytes(pem), 0o644)
-    _write(key, secret, 0o600)
-    _write(certificate, own.public_bytes(pem) + ca.public_bytes(pem), 0o644)
+    write_whole(folder / "ca.pem", [ca.public_bytes(pem)], mode=0o644)
+    write_whole(key, [secret])
+    write_whole(certificate, [own.public_bytes(pem), ca.public_bytes(pem)], mode=0o644)
 
 
 def _sign(
@@ -184,11 +186,3 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
-
-
-def _write(path: Path, octets: bytes, mode: int) -> None:
-    draft = path.with_name(f"{path.name}.new")
-    descriptor = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(octets)
-    draft.replace(path)

@@ -281,6 +281,27 @@ def of_backups(newest_at: int, max_age_s: int, now_us: int) -> Iterator[Finding]
         )
 
 
+def of_scrub(left: Sequence[str], mended: Sequence[str]) -> Iterator[Finding]:
+    """Tell of what the last scrub has found, in sentences: what is left, and what it has mended."""
+    if left:
+        yield Finding(
+            Severity.BAD,
+            "What is kept is damaged",
+            f"{' '.join(left)} `posthouse scrub --mend` mends what can be mended.",
+            "scrub.left",
+            "",
+        )
+    if mended:
+        yield Finding(
+            Severity.WARN,
+            "The last scrub has mended something",
+            f"{' '.join(mended)} That comes of a disk or memory that fails, or of a program that "
+            "does: see the machine's own logs.",
+            "scrub.mended",
+            "",
+        )
+
+
 def of_settings(settings: Snapshot) -> Iterator[Finding]:
     """Tell of settings that open the server, or keep mail in it."""
     if settings[auth.without_tls]:

@@ -5,6 +5,7 @@ Owns: nothing. Failure: `StoreBusy` (temporary).
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ from appliance.operations.findings import (
     of_disk,
     of_failures,
     of_queue,
+    of_scrub,
     of_services,
     of_settings,
 )
@@ -44,6 +46,7 @@ from appliance.runtime.clock import MICROSECONDS, to_iso
 from appliance.settings import auth, backup, tls
 
 __all__ = [
+    "SCRUB_REPORT",
     "CertificateHealth",
     "DiskHealth",
     "Finding",
@@ -54,6 +57,7 @@ __all__ = [
     "ShowHealth",
 ]
 
+SCRUB_REPORT = "scrub.json"  # in the home
 _DESTINATIONS = 5  # that are told of
 _THROTTLED = 5
 _BAD_MAIL = 1000
@@ -132,6 +136,7 @@ class ShowHealth(Question[Health]):
             *of_failures(_throttled(house, now_us)),
             *of_bad_mail(_bad_mail(house), most=_BAD_MAIL),
             *of_backups(_newest_backup(house), house.settings[backup.max_age], now_us),
+            *of_scrub(*_scrubbed(house)),
             *of_settings(house.settings),
             *of_debugging(_verbose(house)),
         ]
@@ -220,6 +225,16 @@ def _newest_backup(house: House) -> int:
     except ValueError:  # none, or folders that are somebody else's
         return 0
     return int(made.timestamp()) * MICROSECONDS
+
+
+def _scrubbed(house: House) -> tuple[list[str], list[str]]:
+    """Return what the last scrub found, in sentences: what it left, and what it mended."""
+    try:
+        told = json.loads((house.home / SCRUB_REPORT).read_text(encoding="utf-8"))["findings"]
+    except FileNotFoundError:
+        return [], []
+    left = [each["text"] for each in told if each["left"]]
+    return left, [each["text"] for each in told if not each["left"]]
 
 
 def _failed_logins(house: House, now_us: int) -> int:

@@ -14,11 +14,12 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.database.content import Content, sync_folder
+from appliance.database.content import Content
+from appliance.runtime.files import sync_folder, write_whole
 
 _NAME = re.compile(r"[0-9A-Z]{16}\.[0-9]{1,9}")
 
@@ -69,11 +70,11 @@ def save(directory: Path, copies: Sequence[BadMail], content: Content) -> None:
     for copy in copies:
         path = directory / f"{copy.name}.eml"
         if source is None or not _link(source, path):
-            _write(path, content.chunks())
+            write_whole(path, content.chunks())
         source = path
     for copy in copies:
         text = json.dumps(dataclasses.asdict(copy), ensure_ascii=False, indent=1)
-        _write(directory / f"{copy.name}.json", [text.encode()])
+        write_whole(directory / f"{copy.name}.json", [text.encode()])
     sync_folder(directory)
 
 
@@ -130,7 +131,7 @@ def delete(directory: Path, name: str) -> bool:
 
 def _link(source: Path, path: Path) -> bool:
     """Give a file another name, in place of copying it; False where that can't be done."""
-    draft = _draft(path)
+    draft = path.with_name(f".{path.name}.new")
     with contextlib.suppress(FileNotFoundError):
         draft.unlink()
     try:
@@ -140,17 +141,3 @@ def _link(source: Path, path: Path) -> bool:
     draft.replace(path)
     draft.unlink(missing_ok=True)  # renaming does nothing when both are names of one file
     return True
-
-
-def _write(path: Path, chunks: Iterable[bytes]) -> None:
-    draft = _draft(path)
-    descriptor = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.writelines(chunks)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-
-
-def _draft(path: Path) -> Path:
-    return path.with_name(f".{path.name}.new")

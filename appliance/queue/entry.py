@@ -71,6 +71,7 @@ class Claimed(NamedTuple):
         accepted_at: µs.
         content_id: for `Queue.contents`.
         file: the content file's name, or None.
+        crc: of a file's octets, if it is known.
         summary: of the header section.
         summary_json: the same, as it is kept.
         accepted: the submit's own event.
@@ -88,6 +89,7 @@ class Claimed(NamedTuple):
     client: str
     content_id: int
     file: str | None
+    crc: int | None
     size: int
     summary: Summary
     summary_json: str

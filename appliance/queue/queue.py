@@ -47,7 +47,9 @@ _LEASE_US = 300 * MICROSECONDS
 
 _e, _r, _c = tables.entries.c, tables.recipients.c, tables.contents.c
 
-_BODIES = Chosen(_c.id, lambda chosen: select(_c.id, _c.size, _c.body, _c.file).where(chosen))
+_BODIES = Chosen(
+    _c.id, lambda chosen: select(_c.id, _c.size, _c.body, _c.file, _c.crc).where(chosen)
+)
 _CLAIM = (
     select(_r.entry_id, _r.number, _r.address, _r.options, _r.destination, _r.attempts, _r.due_at)
     .where(_r.connector == param("wanted"), tables.IS_ACTIVE, _r.due_at <= param("now"))
@@ -59,7 +61,7 @@ _ENTRIES = Chosen(
     lambda chosen: (
         select(
             _e.id, _e.recipients, _e.accepted_at, _e.reverse_path, _e.options, _e.login, _e.client,
-            _e.content_id, _e.size, _e.summary, _e.event, _c.file,
+            _e.content_id, _e.size, _e.summary, _e.event, _c.file, _c.crc,
         )
         .select_from(
             tables.entries.outerjoin(
@@ -286,12 +288,12 @@ class Queue:
         with self.database.reader() as connection:
             for entry_id, *known in _ENTRIES.tuples(connection, {row[0] for row in rows}):
                 of, accepted_at, reverse_path, options, login, client, *content = known
-                content_id, size, summary, event, file = content
+                content_id, size, summary, event, file, crc = content
                 entries[entry_id] = (
                     of,
                     (
                         *(accepted_at, to_envelope(reverse_path, options), login, client),
-                        *(content_id, file, size, Summary.from_json(summary), summary),
+                        *(content_id, file, crc, size, Summary.from_json(summary), summary),
                         Accepted(entry_id, accepted_at, reverse_path, event),
                     ),
                 )
@@ -362,13 +364,15 @@ class Queue:
         inline: dict[int, str] = {}
         for each in claimed:
             if each.file is not None:
-                found[each.entry_id] = Content(each.size, None, self.folder.file(each.file))
+                found[each.entry_id] = Content(
+                    each.size, None, self.folder.file(each.file), each.crc
+                )
             else:
                 inline[each.content_id] = each.entry_id
         if inline:
-            for content_id, size, body, file in _BODIES.tuples(connection, inline):
+            for content_id, size, body, file, crc in _BODIES.tuples(connection, inline):
                 path = None if file is None else self.folder.file(file)
-                found[inline[content_id]] = Content(size, body, path)
+                found[inline[content_id]] = Content(size, body, path, crc)
         return found
 
     def prepare(self, envelope: Envelope, octets: bytes, origin: Origin) -> Submission:

@@ -82,7 +82,12 @@ class Submission:
                 "message_id_header": summary.message_id[:200],
             },
         )
-        self.row = {"size": content.size, "body": content.body(), "file": content.file_name()}
+        self.row = {
+            "size": content.size,
+            "body": content.body(),
+            "file": content.file_name(),
+            "crc": content.crc,
+        }
         self.entry = {
             "id": message_id,
             "accepted_at": now_us,
@@ -128,7 +133,13 @@ class Submission:
 
 
 def write_all(transaction: Transaction, submissions: Sequence[Submission]) -> list[str]:
-    """Write messages, a statement for each table; returns their ids."""
+    """Write messages, a statement for each table; returns their ids.
+
+    Raises:
+        CommitFailed: a large content has gone.
+    """
+    for each in submissions:
+        each.content.check()
     ids = take_ids(transaction, tables.contents, len(submissions))
     both = list(zip(ids, submissions, strict=True))
     transaction.run_many(_INSERT_CONTENT, [{"id": number, **each.row} for number, each in both])

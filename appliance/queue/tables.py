@@ -18,6 +18,7 @@ contents = Table(
     Column("size", BigInteger, nullable=False),  # octets
     Column("body", LargeBinary),  # up to 128 KiB, else NULL
     Column("file", Text),  # name below queues/content, else NULL
+    Column("crc", BigInteger),  # CRC-32 of the octets; NULL before there were any
     sqlite_autoincrement=True,
 )
 
@@ -91,4 +92,4 @@ THIS_RECIPIENT = (
     recipients.c.number == param("recipient"),
 )
 
-SCHEMA = Schema("queue", metadata, Path(__file__).parent / "migrations", "queue0003")
+SCHEMA = Schema("queue", metadata, Path(__file__).parent / "migrations", "queue0004")

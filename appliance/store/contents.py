@@ -30,7 +30,7 @@ DIGESTED = 256 << 10  # octets of a content that its digest is made of
 _c = tables.contents.c
 _INSERT = Statement(
     insert(tables.contents),
-    ("id", "postoffice_id", "size", "refs", "body", "file", "summary", "unchanged"),
+    ("id", "postoffice_id", "size", "refs", "body", "file", "summary", "unchanged", "crc"),
 )
 _DROP = Statement(
     delete(tables.contents)
@@ -64,6 +64,7 @@ def insert_content(
     body: bytes | None,
     file: str | None,
     summary: str,
+    crc: int | None,
 ) -> int:
     """Keep a content; returns its id.
 
@@ -75,8 +76,11 @@ def insert_content(
         body: the octets of a small one.
         file: the file's name of a large one.
         summary: of its header, as JSON.
+        crc: of its octets, if it is known.
     """
-    row = {"size": size, "refs": refs, "body": body, "file": file, "summary": summary}
+    row = {
+        "size": size, "refs": refs, "body": body, "file": file, "summary": summary, "crc": crc
+    }  # fmt: skip
     return insert_contents(transaction, postoffice_id, [row])[0]
 
 

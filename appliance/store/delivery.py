@@ -209,6 +209,7 @@ def _keep_contents(
             "body": delivery.content.body,
             "file": files.get(entry_id),
             "summary": delivery.summary,
+            "crc": delivery.content.crc,
         }
     if new:
         ids = insert_contents(transaction, postoffice_id, list(new.values()))

@@ -377,6 +377,7 @@ class MailboxStore:
                 return known
             if replaces is not None:
                 changes.expunge(transaction, self._files, folder, possible([replaces]))
+            content.check()
             content_id = insert_content(
                 transaction,
                 self.postoffice_id,
@@ -385,6 +386,7 @@ class MailboxStore:
                 body=content.body(),
                 file=content.file_name(),
                 summary=summary,
+                crc=content.crc,
             )
             uid = changes.file(
                 *(transaction, folder, content_id),

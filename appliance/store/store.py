@@ -192,10 +192,14 @@ class Store:
                 return 0
         return database.transact(lambda tx: tx.run(_FORGET_FILINGS, wanted))
 
+    def content_files(self, postoffice_id: int) -> set[str]:
+        """Return the names of the content files that rows name."""
+        with self._databases.store(postoffice_id).reader() as connection:
+            return {row.file for row in connection.rows(_FILES, {"po": postoffice_id})}
+
     def sweep(self, postoffice_id: int, *, older_than_s: int) -> int:
         """Unlink content files that no row names and that are older than some time."""
-        with self._databases.store(postoffice_id).reader() as connection:
-            named = {row.file for row in connection.rows(_FILES, {"po": postoffice_id})}
+        named = self.content_files(postoffice_id)
         limit_s = self._clock.now_us() / MICROSECONDS - older_than_s
         swept = 0
         for path in self.folder(postoffice_id).names():

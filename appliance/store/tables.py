@@ -37,6 +37,7 @@ contents = Table(
     Column("digest", Text),  # mail.digest.Digest as JSON, once somebody has listed it
     # 1: a small one that POP3 sends as it is; 0: that is to be looked at
     Column("unchanged", Integer, nullable=False, server_default=text("0")),
+    Column("crc", BigInteger),  # CRC-32 of the octets; NULL before there were any
     sqlite_autoincrement=True,
 )
 
@@ -110,4 +111,4 @@ deliveries = Table(
     sqlite_with_rowid=False,
 )
 
-SCHEMA = Schema("store", metadata, Path(__file__).parent / "migrations", "store0004")
+SCHEMA = Schema("store", metadata, Path(__file__).parent / "migrations", "store0005")

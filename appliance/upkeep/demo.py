@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -33,6 +32,7 @@ from appliance.operations.postoffices import CreatePostOffice
 from appliance.operations.settings import ChangeSetting
 from appliance.rules.access import Actor, ActorKind
 from appliance.runtime.clock import to_datetime
+from appliance.runtime.files import write_whole
 
 _CALL = Call(Actor(ActorKind.SERVICE, "demo"), "serve")
 _SETTINGS = {
@@ -200,10 +200,4 @@ def _account(login: str, address: str, role: str) -> dict[str, str]:
 
 
 def _write(path: Path, found: Mapping[str, Any]) -> None:
-    """Replace a file at once; it holds passwords."""
-    draft = path.with_suffix(".new")
-    descriptor = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(found, file, indent=2)
-        file.write("\n")
-    draft.replace(path)
+    write_whole(path, [json.dumps(found, indent=2).encode(), b"\n"])

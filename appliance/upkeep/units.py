@@ -20,6 +20,7 @@ from appliance.database.statement import POSTGRESQL, SQLITE, compile_all
 from appliance.net.listeners import Listener, listen
 from appliance.operations.house import Config, House
 from appliance.runtime import manager
+from appliance.runtime.files import write_whole
 from appliance.runtime.process import bound_heap
 from appliance.runtime.supervisor import Supervisor
 from appliance.settings.kinds import split_host_port, with_port
@@ -125,10 +126,8 @@ def apply(wanted: Mapping[str, Sequence[str]], *, dry_run: bool = False) -> list
         try:
             path.parent.mkdir(exist_ok=True)
             path.parent.chmod(0o755)
-            draft = path.with_suffix(".new")
-            draft.write_text(_drop_in(wanted[name]), encoding="utf-8")
-            draft.chmod(0o644)
-            draft.replace(path)
+            write_whole(path, [_drop_in(wanted[name]).encode()])
+            path.chmod(0o644)
         except OSError as error:
             raise UnitError(f"{path} can't be written: {error.strerror}; run it as root") from error
     _systemctl("daemon-reload")

@@ -82,6 +82,7 @@ def test_each_service_runs_hardened(machine: Machine, service: str) -> None:
 def test_the_server_starts_with_the_machine(machine: Machine) -> None:
     assert machine.service("posthouse.target").is_enabled
     assert machine.service("posthouse-backup.timer").is_running
+    assert machine.service("posthouse-scrub.timer").is_running
     assert machine.service("nginx").is_enabled
     assert machine.service("nftables-posthouse").is_enabled
 

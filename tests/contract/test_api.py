@@ -41,6 +41,7 @@ ELSEWHERE = {
     "settings.plan": "for the command line, and the Ansible modules that ask it",
     "upgrade.plan": "needs the services stopped",
     "upgrade.run": "needs the services stopped",
+    "scrub": "takes as long as the home is large",
     "upgrade.with_backup": "needs the services stopped",
 }
 SECRET = "no-one may read this"

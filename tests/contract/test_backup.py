@@ -666,7 +666,7 @@ def test_a_newer_programs_backup_is_refused(town: Town) -> None:
     path.write_text(text.replace('"format":1', '"format":2'), encoding="utf-8")
     with pytest.raises(Invalid, match="has the format 2, this program knows 1"):
         town.do(RestoreBackup(backup=made.manifest.name))
-    path.write_text(text.replace("queue0003", "queue9999"), encoding="utf-8")
+    path.write_text(text.replace("queue0004", "queue9999"), encoding="utf-8")
     with pytest.raises(Invalid, match="version queue9999, which this program does not know"):
         town.do(RestoreBackup(backup=made.manifest.name))
     (problem,) = problems(town, made.folder)

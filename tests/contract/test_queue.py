@@ -177,6 +177,25 @@ def test_failed_commit_leaves_no_row(house: House, gate: Gate) -> None:
     assert claim_all(house) == []
 
 
+def test_a_content_that_was_swept_before_its_commit_is_not_acknowledged(
+    house: House, gate: Gate
+) -> None:
+    """A clock that jumps ahead makes an hour-old orphan of what arrives right now."""
+
+    def sweep(label: str) -> None:
+        if label == "submit.content-synced":
+            for path in house.queue.folder.names():
+                path.unlink()
+
+    gate(sweep)
+    with pytest.raises(CommitFailed, match="removed before anything named it"):
+        submit(house, "a@b.test", octets=LARGE)
+    gate(lambda label: None)
+    assert counts(house) == (0, 0, 0)
+    submit(house, "a@b.test", octets=LARGE)
+    assert counts(house)[0] == 1
+
+
 def test_content_that_cannot_be_synced_leaves_nothing(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

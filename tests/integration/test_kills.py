@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-_KILLS = Path(__file__).parents[1] / "kills" / "kills.py"
+_KILLS = Path(__file__).parents[1] / "crashes" / "kills.py"
 
 
 def _kill(*words: str) -> subprocess.CompletedProcess[str]:

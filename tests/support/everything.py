@@ -105,6 +105,7 @@ from appliance.upkeep.backup.operations import (
     UpgradeWithBackup,
     VerifyBackup,
 )
+from appliance.upkeep.scrub import Scrub
 from tests.support.town import PASSWORD
 
 MESSAGE = "0" * 16
@@ -276,6 +277,7 @@ WHO: dict[type[Operation], tuple[Callable[[str], Operation], May]] = {
     VerifyBackup: (lambda po: VerifyBackup(backup="none"), May.NOBODY_ELSE),
     RestoreBackup: (lambda po: RestoreBackup(backup="none"), May.NOBODY_ELSE),
     DeleteBackup: (lambda po: DeleteBackup(backup="none"), May.NOBODY_ELSE),
+    Scrub: (lambda po: Scrub(), May.NOBODY_ELSE),
 }
 ACTORS = {
     "operator": Actor(ActorKind.OPERATOR, "anna"),

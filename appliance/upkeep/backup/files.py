@@ -15,7 +15,8 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from appliance.database.content import CHUNK, sync_folder
+from appliance.database.content import CHUNK
+from appliance.runtime.files import sync_folder
 
 # What is going on, and how much of it is done, of how much: for whoever waits.
 Progress = Callable[[str, int, int], None]

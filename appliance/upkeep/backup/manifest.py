@@ -9,7 +9,6 @@ Owns: `manifest.json`. Failure: `NoBackup` for a folder that is none.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -17,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from appliance.database.content import sync_folder
 from appliance.runtime.clock import MICROSECONDS
+from appliance.runtime.files import sync_folder, write_whole
 
 FORMAT = 1
 FILE = "manifest.json"
@@ -117,14 +116,8 @@ def surplus(names: Collection[str], keep: int) -> list[str]:
 
 def write(folder: Path, manifest: Manifest) -> None:
     """Write the manifest, durably: from then on the folder is a backup."""
-    draft = folder / f".{FILE}.new"
-    descriptor = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(asdict(manifest), file, ensure_ascii=False, separators=(",", ":"))
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(folder / FILE)
-    sync_folder(folder)
+    text = json.dumps(asdict(manifest), ensure_ascii=False, separators=(",", ":"))
+    write_whole(folder / FILE, [text.encode()])
     sync_folder(folder.parent)
 
 

@@ -12,7 +12,6 @@ Failure: `Clash`, `Invalid`, `StoreBusy`, OSError before the mark: the home is a
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,7 +20,6 @@ from pathlib import Path
 
 from sqlalchemy import update
 
-from appliance.database.content import sync_folder
 from appliance.database.databases import Databases
 from appliance.database.errors import DatabaseError
 from appliance.database.statement import Statement
@@ -30,6 +28,7 @@ from appliance.operations.operation import Clash, Invalid, OperationError
 from appliance.operations.services import expected
 from appliance.operations.upgrade import migrate
 from appliance.queue.tables import recipients
+from appliance.runtime.files import sync_folder, write_whole
 from appliance.runtime.locks import ProcessLock
 from appliance.store.tables import folders
 from appliance.upkeep.backup import files, manifest, postgresql
@@ -275,14 +274,7 @@ def _free(path: Path) -> Path:
 
 
 def _write_mark(home: Path, mark: _Mark) -> None:
-    draft = home / f".{RESTORE_UNFINISHED}.new"
-    descriptor = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(asdict(mark), file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(home / RESTORE_UNFINISHED)
-    sync_folder(home)
+    write_whole(home / RESTORE_UNFINISHED, [json.dumps(asdict(mark)).encode()])
 
 
 def _unfinished(home: Path) -> _Mark | None:

@@ -1,19 +1,21 @@
-"""The server as `make kills` runs it: `posthouse` with a gate at each labelled step.
+"""The server as `make kills` and `make powercuts` run it.
 
-The gate ends the process that passes the step named in `KILL_FILE`, once. With `BREAK=early-answer`
-the writer answers its callers before the commit, to show that the count notices.
+The gate ends the process that passes the labelled step named in `KILL_FILE`, once. To show that the
+counts notice, `BREAK=early-answer` has the writer answer its callers before the commit, and
+`BREAK=no-fsync` has nothing written to the disk before the kernel finds the time.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import threading
 from collections import Counter
 from pathlib import Path
 
 from appliance.cli.main import main
-from appliance.database import writer
+from appliance.database import sqlite, writer
 from appliance.runtime import steps
 
 _UNTIL_ANSWERED_S = 0.05  # the callers' 250 is on its way before the commit
@@ -64,8 +66,25 @@ def answer_early() -> None:
     writer.Writer._commit = commit  # type: ignore[method-assign] # noqa: SLF001 - the same
 
 
+def sync_nothing() -> None:
+    """Break durability: nobody waits for the disk."""
+    connect = sqlite.SqliteEngine.connect
+
+    def connect_unsynced(self: sqlite.SqliteEngine, **how: bool) -> sqlite3.Connection:
+        raw: sqlite3.Connection = connect(self, **how)
+        raw.execute("PRAGMA synchronous=OFF")
+        return raw
+
+    sqlite.SqliteEngine.connect = connect_unsynced  # type: ignore[method-assign]
+    os.fsync = os.fdatasync = lambda fd: None
+
+
+_BROKEN = {"early-answer": answer_early, "no-fsync": sync_nothing}
+
+
 if __name__ == "__main__":
-    steps.gate = Gate(Path(os.environ["KILL_FILE"]), Path(os.environ["KILL_RECORD"]))
-    if os.environ.get("BREAK") == "early-answer":
-        answer_early()
+    if "KILL_FILE" in os.environ:
+        steps.gate = Gate(Path(os.environ["KILL_FILE"]), Path(os.environ["KILL_RECORD"]))
+    if broken := os.environ.get("BREAK"):
+        _BROKEN[broken]()
     main()

@@ -47,6 +47,13 @@ class Ledger:
         """Whether much more was acknowledged than has been read: the load waits then."""
         return len(self.acknowledged) - len(self.found) - len(self.sunk) > _BACKLOG
 
+    def forget(self) -> None:
+        """Begin anew, with what is found from now on."""
+        with self.guard:
+            self.acknowledged.clear()
+            self.found.clear()
+            self.sunk.clear()
+
     def find(self, message_id: str, recipient: str, place: str) -> None:
         with self.guard:
             self.found[message_id, recipient].add(place)
