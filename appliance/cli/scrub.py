@@ -34,9 +34,10 @@ if TYPE_CHECKING:
 def scrub(session: Session, *, mend: bool, quick: bool, as_json: bool) -> None:
     """Look whether all that is kept is whole, and mend it.
 
-    Databases, indexes, counters and contents are read; services may run meanwhile. Indexes, counters, references, checksums and files that nothing
-    names are mended with --mend; what is lost or damaged is told, and a backup may have it. The
-    exit code is 1 when something is left that is not as it should be.
+    Databases, indexes, counters and contents are read; services may run meanwhile. Indexes,
+    counters, references, checksums and files that nothing names are mended with --mend; what is
+    lost or damaged is told, and a backup may have it. The exit code is 1 when something is left
+    that is not as it should be.
     """
     from appliance.upkeep.scrub import Scrub
 

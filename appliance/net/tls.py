@@ -1,7 +1,7 @@
 """TLS contexts, and the certificate of a server that was given none.
 
 Standards: RFC 8314, RFC 9325 (TLS 1.2 and 1.3 only).
-Owns: `config/tls/` in the home: a small CA of its own and a certificate signed by it.
+Owns: `config/tls/` in the home, where `authority` makes the certificate.
 Failure: `TlsError` names the file that can't be used.
 """
 
@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import datetime as dt
 import fcntl
-import ipaddress
+import hashlib
+import json
 import ssl
-from dataclasses import dataclass
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from appliance.runtime.files import write_whole
 
-_VALID = dt.timedelta(days=825)
-_RENEW_BEFORE = dt.timedelta(days=30)
-_BACKDATED = dt.timedelta(hours=1)
+RENEW_BEFORE = dt.timedelta(days=30)
+_DESCRIBED = "server.json"
+_MAKING_S = 60
 
 
 class TlsError(Exception):
@@ -51,6 +50,8 @@ def read_certificate(path: Path) -> CertificateFacts:
     Raises:
         TlsError: there is none.
     """
+    from cryptography import x509  # 7 MiB, for whoever asks
+
     try:
         found = x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError) as error:
@@ -84,105 +85,72 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     return context
 
 
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What is known of the certificate of our own, without reading it.
+
+    Attributes:
+        sha256: of its file.
+        names: whom it is for.
+        ends_at: until when it is good, in ISO 8601.
+    """
+
+    sha256: str
+    names: tuple[str, ...]
+    ends_at: str
+
+    @classmethod
+    def of(cls, octets: bytes, names: Sequence[str], ends_at: dt.datetime) -> Described:
+        """Describe a certificate's file."""
+        return cls(hashlib.sha256(octets).hexdigest(), tuple(names), ends_at.isoformat())
+
+    def write(self, folder: Path) -> None:
+        """Keep it beside the certificate."""
+        write_whole(folder / _DESCRIBED, [json.dumps(asdict(self)).encode()])
+
+
 def self_signed(folder: Path, names: list[str]) -> tuple[Path, Path]:
     """Return a certificate and key for this server, signed by a CA of its own.
 
-    They are made when they are missing, for other names, or near their end.
+    They are made when they are missing or damaged, for other names, or near their end.
 
     Args:
         folder: `config/tls` in the home; `ca.pem` there is what a client may trust.
         names: host names and IP addresses the certificate is for.
+
+    Raises:
+        TlsError: they can't be made.
     """
     certificate, key = own_certificate(folder)
-    if _serves(certificate, names):
+    if _serves(folder, certificate, names):
         return certificate, key
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # several services may start at the same moment
-        if not _serves(certificate, names):
-            _make(folder, certificate, key, names)
+        if not _serves(folder, certificate, names):
+            _make(folder, names)
     return certificate, key
 
 
-def _serves(certificate: Path, names: list[str]) -> bool:
-    """Tell whether a certificate is there, is for these names, and is good for another month."""
+def _serves(folder: Path, certificate: Path, names: list[str]) -> bool:
+    """Tell whether the certificate is whole, for these names, and good for another month."""
     try:
-        found = x509.load_pem_x509_certificate(certificate.read_bytes())
-        extension = found.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except (FileNotFoundError, ValueError, x509.ExtensionNotFound):
+        octets = certificate.read_bytes()
+        known = json.loads((folder / _DESCRIBED).read_text(encoding="utf-8"))
+        ends_at = dt.datetime.fromisoformat(known["ends_at"])
+    except (FileNotFoundError, ValueError, KeyError):
         return False
-    is_for_them = list(extension.value) == [_general_name(name) for name in names]
-    return is_for_them and found.not_valid_after_utc > dt.datetime.now(dt.UTC) + _RENEW_BEFORE
+    if ends_at <= dt.datetime.now(dt.UTC) + RENEW_BEFORE:
+        return False
+    return asdict(Described.of(octets, names, ends_at)) == {**known, "names": tuple(known["names"])}
 
 
-def _make(folder: Path, certificate: Path, key: Path, names: list[str]) -> None:
-    ca_key = ec.generate_private_key(ec.SECP256R1())
-    ca_name = x509.Name(
-        [x509.NameAttribute(NameOID.COMMON_NAME, f"Posthouse CA of {names[0][:40]}")]
-    )
-    ca = _sign(ca_name, ca_name, ca_key, ca_key, [], is_ca=True)
-    own_key = ec.generate_private_key(ec.SECP256R1())
-    own_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
-    own = _sign(own_name, ca_name, own_key, ca_key, names, is_ca=False)
-    pem = serialization.Encoding.PEM
-    secret = own_key.private_bytes(
-        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    write_whole(folder / "ca.pem", [ca.public_bytes(pem)], mode=0o644)
-    write_whole(key, [secret])
-    write_whole(certificate, [own.public_bytes(pem), ca.public_bytes(pem)], mode=0o644)
-
-
-def _sign(
-    subject: x509.Name,
-    issuer: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
-    signer: ec.EllipticCurvePrivateKey,
-    names: list[str],
-    *,
-    is_ca: bool,
-) -> x509.Certificate:
-    now = dt.datetime.now(dt.UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _BACKDATED)
-        .not_valid_after(now + _VALID)
-        .add_extension(
-            x509.BasicConstraints(ca=is_ca, path_length=0 if is_ca else None), critical=True
-        )
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
-        )
-        .add_extension(
-            x509.KeyUsage(
-                digital_signature=True,
-                content_commitment=False,
-                key_encipherment=False,
-                data_encipherment=False,
-                key_agreement=False,
-                key_cert_sign=is_ca,
-                crl_sign=is_ca,
-                encipher_only=False,
-                decipher_only=False,
-            ),
-            critical=True,
-        )
-    )
-    if not is_ca:
-        alternatives = [_general_name(name) for name in names]
-        builder = builder.add_extension(
-            x509.SubjectAlternativeName(alternatives), critical=False
-        ).add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-    return builder.sign(signer, hashes.SHA256())
-
-
-def _general_name(name: str) -> x509.GeneralName:
+def _make(folder: Path, names: list[str]) -> None:
+    command = [sys.executable, "-m", "appliance.net.authority", str(folder), *names]
     try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
+        subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_MAKING_S, check=True
+        )
+    except subprocess.CalledProcessError as error:
+        told = error.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise TlsError(f"no certificate could be made in {folder}: {told}") from error

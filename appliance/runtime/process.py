@@ -10,8 +10,6 @@ import ctypes
 import signal
 from collections.abc import Awaitable, Callable
 
-import uvloop
-
 from appliance.runtime import manager
 
 _PR_SET_PDEATHSIG = 1
@@ -57,6 +55,8 @@ def run_until_stopped(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
         finally:  # uvloop would go on taking them, and do nothing
             for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
                 loop.remove_signal_handler(each)
+
+    import uvloop  # 1 MiB, which services without an event loop spare
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(body())

@@ -71,6 +71,7 @@ def seats(service: str, settings: Snapshot) -> list[Seat]:
     return [Seat(service, number, many, places) for number in range(many)]
 
 
+_WITH_EVENT_LOOP = ("smtp", "sender", "pop3")
 _ROOMS = {
     "smtp": "appliance.connectors.smtp_in.service",
     "mta": "appliance.agents.mta.agent",
@@ -84,6 +85,8 @@ def preload(service: str) -> None:
     """Import what a service needs before its processes are forked, so that they share it."""
     if service in _ROOMS:
         import_module(_ROOMS[service])
+    if service in _WITH_EVENT_LOOP:
+        import_module("uvloop")
     for each in wsgi_services():
         if each.name == service:
             import_module("appliance.upkeep.arbiter")
