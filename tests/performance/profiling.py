@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import pathlib
+import re
 import signal
 import subprocess
 import tempfile
@@ -29,8 +30,13 @@ _PERF_HZ, _SPY_HZ = 997, 200
 _OURS = ("appliance/", "httpmail/", "webadmin/")
 _LEAST = 0.02
 """The part of a service's time that a function must take to be named."""
+_LEAST_SERVICE = 0.05
+"""The part of all time that a service must take to be named."""
 _MOST = 8
 """Functions named of a service."""
+
+_WAITING = re.compile(r"\b(wait \(threading|accept \(socket|select \(sel|run \(asyncio)")
+"""What the innermost frame of a thread is that has nothing to do."""
 
 _LIBRARIES = (
     ("[", "kernel"),
@@ -81,7 +87,7 @@ def profile(work: Callable[[Watch], object]) -> Profile:
             "functions": _shares(in_functions.get(name, Counter()), least=_LEAST),
         }
         for name in services
-        if in_libraries[name].total() / total >= _LEAST
+        if in_libraries[name].total() / total >= _LEAST_SERVICE
     ]
 
 
@@ -115,8 +121,9 @@ def functions(server: Server, counts: Counts) -> Iterator[None]:
         for pid, service in services.items():
             for line in pathlib.Path(folder, str(pid)).read_text().splitlines():
                 stack, _, times = line.rpartition(" ")
-                own = [frame for frame in stack.split(";") if _is_ours(frame)]
-                if own:
+                frames = stack.split(";")
+                own = [frame for frame in frames if _is_ours(frame)]
+                if own and not _WAITING.search(frames[-1]):
                     counts.setdefault(service, Counter())[_function(own[-1])] += int(times)
 
 
