@@ -24,7 +24,7 @@ BIN := .venv/bin
 # tests change users with setpriv (util-linux); procps looks at the processes that a test left.
 # Chromium walks through the pages, litmus through HTTPMail's WebDAV. Vagrant reads the Vagrantfile.
 # debootstrap and systemd-container make the hosts that tests/appliance provisions over ssh.
-TEST_PACKAGES := chromium curl debootstrap fetchmail iproute2 libnet-ssleay-perl litmus openssh-client \
+TEST_PACKAGES := chromium curl debootstrap fetchmail iproute2 libnet-ssleay-perl litmus nbdkit openssh-client \
 	postgresql procps qemu-system-common swaks systemd-container util-linux vagrant vagrant-libvirt
 
 # The layers that need no daemon run first, on every core; the others follow, in this order. At the end

@@ -23,6 +23,7 @@ class Certificates:
         self._own = own
         self._names = names
         self._loaded: tuple[object, ...] = ()
+        self._told = ""
         self.context = server_context(*self_signed(own, names))
         self._in_force = self.context
         self.context.sni_callback = self._choose
@@ -35,22 +36,22 @@ class Certificates:
             key: path.
             complain: takes a sentence when the files can't be used.
         """
-        if certificate:
-            paths = (Path(certificate), Path(key))
-        else:
-            paths = self_signed(self._own, self._names)
-        state: tuple[object, ...]
         try:
+            if certificate:
+                paths = (Path(certificate), Path(key))
+            else:
+                paths = self_signed(self._own, self._names)
             state = tuple((str(path), path.stat().st_mtime_ns) for path in paths)
-        except OSError as error:
-            state = (str(error),)
-        if state == self._loaded:
-            return
-        self._loaded = state
-        try:
+            if state == self._loaded:
+                return
+            self._loaded = state
             self._in_force = server_context(*paths)
-        except TlsError as error:
-            complain(str(error))
+        except (OSError, TlsError) as error:
+            if str(error) != self._told:
+                complain(str(error))
+            self._told = str(error)
+        else:
+            self._told = ""
 
     def _choose(self, handshake: ssl.SSLSocket | ssl.SSLObject, *_: object) -> None:
         """Give a handshake the certificate in force, whatever name the client asks for."""

@@ -84,6 +84,9 @@ _RETRY = Statement(
     .where(_OF_ENTRY, _r.state.in_(ACTIVE))
     .values(due_at=param("now"))  # a lease stays: who has it in hand is trying already
 )
+_is_put_off = (_r.connector == param("wanted"), tables.IS_ACTIVE, _r.due_at > param("latest"))
+_PUT_OFF = Statement(select(_r.entry_id).where(*_is_put_off).limit(1))
+_PULL_IN = Statement(update(tables.recipients).where(*_is_put_off).values(due_at=param("now")))
 _RETRY_ALL = Statement(
     update(tables.recipients)
     .where(_r.state.in_(ACTIVE), _r.due_at > param("now"))
@@ -333,6 +336,24 @@ class Desk:
         if entry_id is None:
             return self._run(_RETRY_ALL, {"now": now_us})
         return self._run(_RETRY, {"entry": entry_id, "now": now_us})
+
+    def pull_in(self, latest_us: int, now_us: int) -> int:
+        """Make recipients due now that wait for longer than any rule says; returns how many.
+
+        A clock that was ahead when they were accepted or tried has put them off.
+
+        Args:
+            latest_us: the latest moment for which any may wait.
+            now_us: the time.
+        """
+        wanted = [{"wanted": each, "latest": latest_us, "now": now_us} for each in Connector]
+        with self._database.reader() as connection:
+            late = [each for each in wanted if connection.value(_PUT_OFF, each) is not None]
+        if not late:
+            return 0
+        return self._database.transact(
+            lambda transaction: sum(transaction.run(_PULL_IN, each) for each in late)
+        )
 
     def give_back(self, entry_id: str, now_us: int) -> int:
         """Have an entry returned to its sender by the MTA agent; returns how many recipients.

@@ -18,13 +18,14 @@ from appliance.queue.desk import Desk
 from appliance.queue.samples import Samples
 from appliance.runtime.clock import MICROSECONDS
 from appliance.runtime.removals import Removals
-from appliance.settings import auth, journey, log, trends, web
+from appliance.settings import auth, journey, log, retry, trends, web
 
 _DAY_S = 86_400
 _ORPHAN_S = 3600  # a content file without a row may belong to a submit under way
 _DELIVERIES_S = 3600
 _FILINGS_S = _SUBMISSIONS_S = 7 * _DAY_S
 _DELIVERIES_BATCH = 5000
+_CLOCK_S = 300  # that two moments may differ by
 
 _PURGE_MAILBOX = Statement(delete(tables.mailboxes).where(tables.mailboxes.c.id == param("id")))
 _PURGE_POSTOFFICE = Statement(
@@ -81,6 +82,20 @@ def expire_trends(house: House) -> str:
     samples = Samples(house.databases.get("journey"))
     count = samples.expire(house.clock.now_us() - days * _DAY_S * MICROSECONDS)
     return f"{count} samples forgotten" if count else ""
+
+
+def pull_in(house: House) -> str:
+    """Have mail tried again that a clock which was ahead has put off for too long."""
+    now_us, settings = house.clock.now_us(), house.settings
+    longest_s = max(
+        settings[each] for each in (retry.first, retry.second, retry.third, retry.subsequent)
+    )
+    latest_us = now_us + (longest_s + _CLOCK_S) * MICROSECONDS
+    count = Desk(house.queue).pull_in(latest_us, now_us)
+    if count:
+        house.ringer.ring("mta")
+        house.ringer.ring("sender")
+    return f"{count} recipients no longer put off by a clock that was ahead" if count else ""
 
 
 def forget_submissions(house: House) -> str:
@@ -186,6 +201,7 @@ CHORES: tuple[Callable[[House], str], ...] = (
     forget_deliveries,
     forget_filings,
     forget_submissions,
+    pull_in,
     remove_deleted_folders,
     sweep_contents,
 )

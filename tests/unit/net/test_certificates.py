@@ -79,3 +79,25 @@ def test_a_certificate_with_another_kind_of_key_replaces_the_one_before(
     certificates.follow("", "", complaints.append)
     assert _shown(kept, server_name) == "mail.example.com"
     assert len(complaints) == 1
+
+
+def test_what_can_not_be_read_is_told_once_and_the_certificate_in_use_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Certificates(tmp_path / "own", ["mail.example.org"])
+    told: list[str] = []
+    found.follow("", "", told.append)
+    whole = Path.read_bytes
+
+    def fail(self: Path) -> bytes:
+        raise OSError(24, "Too many open files", str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    found.follow("", "", told.append)
+    found.follow("", "", told.append)
+    assert len(told) == 1
+    assert "Too many open files" in told[0]
+    assert _shown(found.context, None) == "mail.example.org"
+    monkeypatch.setattr(Path, "read_bytes", whole)
+    found.follow("", "", told.append)
+    assert len(told) == 1
