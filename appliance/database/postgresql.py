@@ -63,5 +63,12 @@ class PostgresEngine:
     def settle(self) -> None:
         """Do nothing: the server's log writer makes lazy commits durable within a second."""
 
+    def has_lost(self, error: Exception) -> bool:  # noqa: ARG002 - SQLite's
+        """Return False: the server ends itself when a sync fails, and recovers."""
+        return False
+
+    def renew(self, raw: Any) -> None:
+        """Do nothing: see `has_lost`."""
+
     def release(self) -> None:
         """Do nothing: there is no lock file."""

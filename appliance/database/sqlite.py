@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ class SqliteEngine:
         self._lock_path = path.with_name(path.name + ".lock")
         self._lock_fd = -1
         self._lock_pid = 0
+        self._has_written = False
         self._one_thread = threading.Lock()  # the lock file keeps out processes, not threads
 
     def connect(self, *, writes: bool, lazy: bool = False) -> Any:
@@ -60,6 +61,7 @@ class SqliteEngine:
         Raises:
             StoreBusy: the file can't be opened.
         """
+        left = writes and not self._has_written and self._log_is_left()
         try:
             raw = sqlite3.connect(
                 self.path,
@@ -74,6 +76,11 @@ class SqliteEngine:
                 self._use_wal(raw)
                 run(f"PRAGMA synchronous={'NORMAL' if lazy else 'FULL'}")
                 run("PRAGMA wal_autocheckpoint=2000")
+                if left:  # by a crash, or by others who are at work: those keep it
+                    run("PRAGMA busy_timeout=0")
+                    run("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                    run(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_S * 1000:.0f}")
+                self._has_written = True
                 run("PRAGMA foreign_keys=ON")
             else:
                 run("PRAGMA query_only=ON")
@@ -81,6 +88,11 @@ class SqliteEngine:
         except sqlite3.Error as error:
             raise StoreBusy(f"{self.path} can't be opened: {error}") from error
         return raw
+
+    def _log_is_left(self) -> bool:
+        with suppress(FileNotFoundError):
+            return self.path.with_name(f"{self.path.name}-wal").stat().st_size > 0
+        return False
 
     def _use_wal(self, raw: sqlite3.Connection) -> None:
         """Switch a new file to WAL; SQLite does not wait for others there, so this does."""
@@ -124,6 +136,25 @@ class SqliteEngine:
             raw.execute("PRAGMA wal_checkpoint(PASSIVE)")
         finally:
             raw.close()
+
+    def has_lost(self, error: Exception) -> bool:
+        """Tell whether a commit failed with the disk."""
+        code: int = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        return code == sqlite3.SQLITE_IOERR
+
+    def renew(self, raw: Any) -> None:
+        """Build on nothing that may not be on the disk: begin a new log.
+
+        After a sync that failed the kernel takes pages for written that are not. What the log holds
+        is written once more, into the database and synced there, before anything is put behind it.
+
+        Raises:
+            StoreBusy: somebody reads for long, and keeps the log.
+            sqlite3.Error: the disk fails still.
+        """
+        is_busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if is_busy:
+            raise StoreBusy(f"{self.path} was not written, and is being read: try again")
 
     def release(self) -> None:
         """Close the lock file, once nobody of this process holds it."""

@@ -67,6 +67,12 @@ class Engine(Protocol):
     def settle(self) -> None:
         """Make lazy commits durable."""
 
+    def has_lost(self, error: Exception) -> bool:
+        """Tell whether a commit failed with the disk, so that what was written may be lost."""
+
+    def renew(self, raw: Any) -> None:
+        """Make sure, after that, that nothing is built on what may be lost."""
+
     def release(self) -> None:
         """Let go of what `exclusive` keeps open."""
 
@@ -151,6 +157,7 @@ class Writer:
         self._closing = False
         self._thread: threading.Thread | None = None
         self._connection: Transaction | None = None
+        self._is_doubtful = False  # a commit has failed with the disk
 
     def run(self, job: Callable[[Transaction], T], size: int = 0) -> T:
         """Run a job and wait until it is committed.
@@ -283,6 +290,7 @@ class Writer:
             steps.reach(self._afterwards)
         except Exception as error:  # noqa: BLE001 - whatever it was, nobody of this batch gets a 250
             self._disconnect()
+            self._is_doubtful = self._is_doubtful or self._engine.has_lost(error)
             failure = error if isinstance(error, DatabaseError) else CommitFailed(str(error))
             for pending in batch:
                 pending.error = failure
@@ -298,6 +306,9 @@ class Writer:
         known = self._connection
         with self._engine.exclusive():
             opened = self._connect()
+            if self._is_doubtful:
+                self._engine.renew(opened.raw)
+                self._is_doubtful = False
             transaction = self._begin(opened, again=opened is known)
             failed = self._run_all(transaction, batch)
             if failed is not None:

@@ -146,13 +146,15 @@ class Acceptor:
 
     async def _arrive(self, listener: Listener, client: str, connection: socket.socket) -> None:
         connection.setblocking(False)  # noqa: FBT003 - the standard library's
-        protocol = self._factory(listener, client)
+        protocol = entered = self._factory(listener, client)
         if listener.tls:
-            if not self._counter.enter(protocol):
+            if not self._counter.enter(entered):
                 connection.close()
                 return
-            protocol = _Tls(protocol, self._context, self._counter)
+            protocol = _Tls(entered, self._context, self._counter)
         try:
             await self._loop.connect_accepted_socket(lambda: protocol, connection)
-        except OSError:
-            connection.close()  # it has gone
+        except OSError:  # it has gone
+            connection.close()
+            if listener.tls:
+                self._counter.leave(entered)

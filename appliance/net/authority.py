@@ -10,6 +10,7 @@ Failure: an exit code, with what Python says.
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import ipaddress
 import sys
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from appliance.net.tls import RENEW_BEFORE, Described, own_certificate
+from appliance.net.tls import RENEW_BEFORE, Described, TlsError, own_certificate, server_context
 from appliance.runtime.files import write_whole
 
 _VALID = dt.timedelta(days=825)
@@ -31,19 +32,23 @@ def main(words: Sequence[str]) -> None:
     """Make a certificate in a folder for some names, where there is none that serves; say so."""
     folder, names = Path(words[0]), list(words[1:])
     certificate, key = own_certificate(folder)
-    if not _serves(certificate, names):
-        _make(folder, certificate, key, names)
-    octets = certificate.read_bytes()
-    ends_at = x509.load_pem_x509_certificate(octets).not_valid_after_utc
-    Described.of(octets, names, ends_at).write(folder)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several services may start at the same moment
+        if not _serves(certificate, key, names):
+            _make(folder, certificate, key, names)
+        octets = certificate.read_bytes()
+        ends_at = x509.load_pem_x509_certificate(octets).not_valid_after_utc
+        Described.of(octets, names, ends_at).write(folder)
 
 
-def _serves(certificate: Path, names: list[str]) -> bool:
-    """Tell whether a certificate is there, is for these names, and is good for another month."""
+def _serves(certificate: Path, key: Path, names: list[str]) -> bool:
+    """Tell whether a certificate is there with its key, for these names, for another month."""
     try:
+        server_context(certificate, key)
         found = x509.load_pem_x509_certificate(certificate.read_bytes())
         extension = found.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except (FileNotFoundError, ValueError, x509.ExtensionNotFound):
+    except (TlsError, ValueError, x509.ExtensionNotFound):
         return False
     is_for_them = list(extension.value) == [_general_name(name) for name in names]
     return is_for_them and found.not_valid_after_utc > dt.datetime.now(dt.UTC) + RENEW_BEFORE

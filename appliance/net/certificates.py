@@ -9,10 +9,13 @@ Failure: files that can't be used are told, and the certificate in use stays: at
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Callable
 from pathlib import Path
 
-from appliance.net.tls import TlsError, self_signed, server_context
+from appliance.net.tls import TlsError, own_certificate, self_signed, server_context
+
+_REST_S = 60.0
 
 
 class Certificates:
@@ -24,7 +27,12 @@ class Certificates:
         self._names = names
         self._loaded: tuple[object, ...] = ()
         self._told = ""
-        self.context = server_context(*self_signed(own, names))
+        self._rests_until = 0.0
+        try:
+            found = self_signed(own, names)
+        except (OSError, TlsError):  # told by `follow`; one that was made before may do
+            found = own_certificate(own)
+        self.context = server_context(*found)
         self._in_force = self.context
         self.context.sni_callback = self._choose
 
@@ -39,8 +47,10 @@ class Certificates:
         try:
             if certificate:
                 paths = (Path(certificate), Path(key))
+            elif time.monotonic() < self._rests_until:
+                return
             else:
-                paths = self_signed(self._own, self._names)
+                paths = self._own_pair()
             state = tuple((str(path), path.stat().st_mtime_ns) for path in paths)
             if state == self._loaded:
                 return
@@ -52,6 +62,13 @@ class Certificates:
             self._told = str(error)
         else:
             self._told = ""
+
+    def _own_pair(self) -> tuple[Path, Path]:
+        """Return the certificate of our own; one that can't be made is not tried at each look."""
+        self._rests_until = time.monotonic() + _REST_S
+        found = self_signed(self._own, self._names)
+        self._rests_until = 0.0
+        return found
 
     def _choose(self, handshake: ssl.SSLSocket | ssl.SSLObject, *_: object) -> None:
         """Give a handshake the certificate in force, whatever name the client asks for."""

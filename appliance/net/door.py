@@ -22,6 +22,7 @@ import fcntl
 import mmap
 import os
 import socket
+import time
 import weakref
 from collections.abc import Sequence
 from itertools import chain
@@ -34,6 +35,7 @@ _COUNTS = _KEYS + 8 * _PLACES
 _COLUMN = 4 * _PLACES
 _ABOUT = 64  # octets that go with a connection
 _AWAY = 1 << 31  # more connections than any process has
+_HANGS_NS = 3_000_000_000  # without a beat
 
 
 class Places:
@@ -48,8 +50,8 @@ class Places:
         self._memory = mmap.mmap(self.file, octets)
         view = memoryview(self._memory)
         numbers = view[:_KEYS].cast("q")
-        self.open, self.busy, self.handed, self.taken = (
-            numbers[row * _MOST_PROCESSES :][:processes] for row in range(4)
+        self.open, self.busy, self.handed, self.taken, self.beaten = (
+            numbers[row * _MOST_PROCESSES :][:processes] for row in range(5)
         )
         self.clients = view[_KEYS:_COUNTS].cast("q")
         self.counts = view[_COUNTS:].cast("I")
@@ -105,8 +107,12 @@ class Door:
             return False
         fcntl.lockf(shared.file, fcntl.LOCK_EX)
         try:
-            counts = zip(shared.busy, shared.handed, shared.taken, strict=True)
-            busy = [here + handed - taken for here, handed, taken in counts]
+            counts = zip(shared.busy, shared.handed, shared.taken, shared.beaten, strict=True)
+            alive = time.monotonic_ns() - _HANGS_NS
+            busy = [
+                here + handed - taken if beaten > alive else _AWAY
+                for here, handed, taken, beaten in counts
+            ]
             fewest = min(busy)
             if busy[self._process] == fewest:
                 return False
@@ -128,7 +134,8 @@ class Door:
             OSError: there is no descriptor for it, and it is lost.
         """
         try:
-            about, descriptors, _, _ = socket.recv_fds(self.handed, _ABOUT, 1)
+            flags = socket.MSG_CMSG_CLOEXEC
+            about, descriptors, _, _ = socket.recv_fds(self.handed, _ABOUT, 1, flags)
         except BlockingIOError:
             return None
         self._places.taken[self._process] += 1
@@ -139,10 +146,17 @@ class Door:
     def come(self) -> None:
         """Have connections handed to this process."""
         self._places.busy[self._process] = 0
+        self.beat()
+
+    def beat(self) -> None:
+        """Say that this process goes round: one that hangs is handed nothing."""
+        self._places.beaten[self._process] = time.monotonic_ns()
 
     def go(self) -> None:
         """Have no connection handed to this process any more."""
+        fcntl.lockf(self._places.file, fcntl.LOCK_EX)  # nobody is in the middle of handing one on
         self._places.busy[self._process] = _AWAY
+        fcntl.lockf(self._places.file, fcntl.LOCK_UN)
 
     def is_busy_with(self, connections: int) -> None:
         """Say how many connections this process has, counted at the door or not."""

@@ -8,7 +8,6 @@ Failure: `TlsError` names the file that can't be used.
 from __future__ import annotations
 
 import datetime as dt
-import fcntl
 import hashlib
 import json
 import ssl
@@ -106,7 +105,11 @@ class Described:
 
     def write(self, folder: Path) -> None:
         """Keep it beside the certificate."""
-        write_whole(folder / _DESCRIBED, [json.dumps(asdict(self)).encode()])
+        write_whole(folder / _DESCRIBED, [self.to_json().encode()])
+
+    def to_json(self) -> str:
+        """Return it as it is kept."""
+        return json.dumps(asdict(self))
 
 
 def self_signed(folder: Path, names: list[str]) -> tuple[Path, Path]:
@@ -124,11 +127,7 @@ def self_signed(folder: Path, names: list[str]) -> tuple[Path, Path]:
     certificate, key = own_certificate(folder)
     if _serves(folder, certificate, names):
         return certificate, key
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # several services may start at the same moment
-        if not _serves(folder, certificate, names):
-            _make(folder, names)
+    _make(folder, names)
     return certificate, key
 
 
@@ -138,19 +137,21 @@ def _serves(folder: Path, certificate: Path, names: list[str]) -> bool:
         octets = certificate.read_bytes()
         known = json.loads((folder / _DESCRIBED).read_text(encoding="utf-8"))
         ends_at = dt.datetime.fromisoformat(known["ends_at"])
-    except (FileNotFoundError, ValueError, KeyError):
+        whole = known == json.loads(Described.of(octets, names, ends_at).to_json())
+        return bool(whole and ends_at > dt.datetime.now(dt.UTC) + RENEW_BEFORE)
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return False
-    if ends_at <= dt.datetime.now(dt.UTC) + RENEW_BEFORE:
-        return False
-    return asdict(Described.of(octets, names, ends_at)) == {**known, "names": tuple(known["names"])}
 
 
 def _make(folder: Path, names: list[str]) -> None:
-    command = [sys.executable, "-m", "appliance.net.authority", str(folder), *names]
+    # isolated: nothing of the folder that somebody happens to be in is run
+    command = [sys.executable, "-I", "-m", "appliance.net.authority", str(folder), *names]
     try:
         subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_MAKING_S, check=True
         )
-    except subprocess.CalledProcessError as error:
-        told = error.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+    except (OSError, subprocess.SubprocessError) as error:
+        told = str(error)
+        if isinstance(error, subprocess.CalledProcessError):
+            told = error.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         raise TlsError(f"no certificate could be made in {folder}: {told}") from error

@@ -119,6 +119,7 @@ class Front(Generic[V]):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _TICK_S)
             manager.beat(f"connections: {len(self.open)}")
+            self._door.beat()
             self._house.live.refresh()
             self._follow_certificate(self._house.settings)
             oldest = self.now() - self._house.settings[self._idle_timeout]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -583,3 +584,61 @@ def test_batch_that_lost_a_deadlock_is_run_again(postgresql: str) -> None:
     assert sorted(acted) == ["a", "b"]
     for database in databases:
         database.release()
+
+
+# ── a disk that fails ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+def test_after_a_failed_sync_nothing_is_put_behind_what_may_be_lost(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel takes pages for written whose sync has failed: a log that holds them ends."""
+    database.transact(adding("before"))
+    assert keys(database) == {"before"}  # a reader keeps the log open
+    log = tmp_path / "state.db-wal"
+    held = log.stat().st_size
+    script = Transaction.script
+
+    def fail(self: Transaction, text: str) -> None:
+        script(self, text)
+        if text == "COMMIT":  # it is in the log, and the disk said no
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+            raise error
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Transaction, "script", fail)
+        with pytest.raises(CommitFailed):
+            database.transact(adding("lost?"))
+    assert log.stat().st_size > held
+    with monkeypatch.context() as broken:  # the disk fails still
+        broken.setattr(SqliteEngine, "renew", _refuse)
+        for _ in range(2):
+            with pytest.raises(CommitFailed):
+                database.transact(adding("refused"))
+    assert database.transact(adding("after")) == "after"
+    assert log.stat().st_size <= held, "the log was begun anew"
+    assert keys(database) >= {"before", "after"}
+    assert "refused" not in keys(database)
+
+
+def _refuse(*_: object) -> None:
+    raise sqlite3.OperationalError("disk I/O error")
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+def test_what_a_crash_left_in_the_log_is_made_durable_before_anything_is_put_behind_it(
+    database: Database, new_engine: Callable[[], Engine], tmp_path: Path
+) -> None:
+    database.transact(adding("left"))
+    (tmp_path / "copy").mkdir()
+    for name in ("state.db", "state.db-wal"):  # as after a crash: nobody has it open
+        (tmp_path / "copy" / name).write_bytes((tmp_path / name).read_bytes())
+    again = Database(SqliteEngine(tmp_path / "copy" / "state.db"), name="state")
+    log = tmp_path / "copy" / "state.db-wal"
+    left = log.stat().st_size
+    again.transact(adding("after"))
+    assert log.stat().st_size < left + 1
+    assert keys(again) >= {"left", "after"}
+    again.release()

@@ -175,8 +175,11 @@ def main(words: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     names = list(CATALOGUE) if options.row == "all" else options.row.split(",")
-    if options.profile:
+    if options.profile and options.row == "all":
         names = [name for name in names if CATALOGUE[name].look is not None]
+    elif options.profile and (none := [each for each in names if CATALOGUE[each].look is None]):
+        sys.stderr.write(f"no profile is made of {', '.join(none)}: see bench/README.md\n")
+        return 2
     results = [_bench(CATALOGUE[name], options) for name in names]
     return 0 if all(results) else 1
 

@@ -325,7 +325,7 @@ def _configuration(record: Record, peers: dict[str, tuple[str, list[str]]]) -> s
     peer = record.get("peer")
     if not peer:
         return ""
-    lines = [re.sub(r"\b\d{5}\b", "PORT", line) for line in _lines(peer)]
+    lines = [re.sub(r"(:|port = )\d{5}\b", r"\1PORT", line) for line in _lines(peer)]
     lines = [re.sub(r"WORK/[\w-]+", "WORK", line) for line in lines]
     lines = [re.sub(r"/tmp/phb-\w+", "RUN", line) for line in lines]  # noqa: S108 - a name in a text
     server = str(record["sides"][0])

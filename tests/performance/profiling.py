@@ -40,12 +40,12 @@ _WAITING = re.compile(r"\b(wait \(threading|accept \(socket|select \(sel|run \(a
 
 _LIBRARIES = (
     ("[", "kernel"),
-    ("python", "interpreter"),
+    ("uvloop/", "event loop"),
     ("sqlite", "SQLite"),
-    ("uvloop", "event loop"),
     ("crypto", "TLS and hashes"),
     ("ssl", "TLS and hashes"),
     ("libc.", "C library"),
+    ("python", "interpreter"),
 )
 
 Profile = list[dict[str, object]]
@@ -105,7 +105,7 @@ def libraries(server: Server, counts: Counts) -> Iterator[None]:
         for line in run(*fields).splitlines():
             pid, _, where = line.strip().partition(" ")
             if pid.isdigit() and int(pid) in services:
-                name = where.rpartition("(")[2].rpartition("/")[2]
+                name = where.rpartition("(")[2].rpartition("site-packages/")[2]
                 known = next((found for part, found in _LIBRARIES if part in name), "other")
                 counts.setdefault(services[int(pid)], Counter())[known] += 1
 

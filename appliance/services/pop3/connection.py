@@ -145,10 +145,12 @@ class Pop3Connection(asyncio.Protocol):
         self._transport = None
         if self._writable is not None:
             self._writable.set()
-        self.tell()
-        if self._task is None:
-            self._release()
-        self._service.front.leave(self)
+        try:
+            self.tell()
+        finally:
+            if self._task is None:
+                self._release()
+            self._service.front.leave(self)
 
     # commands
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ssl
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from appliance.net.certificates import Certificates
+from appliance.net.tls import TlsError, self_signed, server_context
 
 
 def _pair(
@@ -101,3 +103,72 @@ def test_what_can_not_be_read_is_told_once_and_the_certificate_in_use_stays(
     monkeypatch.setattr(Path, "read_bytes", whole)
     found.follow("", "", told.append)
     assert len(told) == 1
+
+
+def _own(folder: Path) -> Path:
+    certificate, _ = self_signed(folder, ["mail.example.org"])
+    return certificate
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", '{"ends_at": 7}', '{"ends_at": "2999-01-01"}'])
+def test_what_is_known_of_our_own_certificate_is_found_out_again(tmp_path: Path, text: str) -> None:
+    octets = _own(tmp_path).read_bytes()
+    described = tmp_path / "server.json"
+    whole = described.read_text(encoding="utf-8")
+    described.write_text(text, encoding="utf-8")
+    assert _own(tmp_path).read_bytes() == octets
+    assert described.read_text(encoding="utf-8") == whole
+    described.unlink()
+    assert _own(tmp_path).read_bytes() == octets
+
+
+@pytest.mark.parametrize("name", ["server.pem", "server.key"])
+def test_a_damaged_certificate_of_our_own_is_made_again(tmp_path: Path, name: str) -> None:
+    octets = _own(tmp_path).read_bytes()
+    (tmp_path / name).write_bytes(b"-----BEGIN NOTHING-----\n")
+    if name == "server.key":  # nobody looks at it before it is used
+        (tmp_path / "server.json").unlink()
+    assert _own(tmp_path).read_bytes() != octets
+    server_context(tmp_path / "server.pem", tmp_path / "server.key")
+
+
+def test_a_certificate_stays_in_use_where_no_new_one_can_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    octets = _own(tmp_path).read_bytes()
+    (tmp_path / "server.json").unlink()
+    (tmp_path / ".server.json.new").mkdir()  # in the way of who writes it
+    found = Certificates(tmp_path, ["mail.example.org"])
+    told: list[str] = []
+    tries = 0
+    make = subprocess.run
+
+    def count(*words: object, **how: object) -> object:
+        nonlocal tries
+        tries += 1
+        return make(*words, **how)  # type: ignore[call-overload] # as it was called
+
+    monkeypatch.setattr(subprocess, "run", count)
+    for _ in range(3):
+        found.follow("", "", told.append)
+    assert tries == 1, "it is not tried at each look"
+    assert len(told) == 1
+    assert "no certificate could be made" in told[0]
+    assert _shown(found.context, None) == "mail.example.org"
+    assert (tmp_path / "server.pem").read_bytes() == octets
+
+
+def test_there_is_no_service_without_any_certificate(tmp_path: Path) -> None:
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(TlsError):
+        Certificates(tmp_path, ["mail.example.org"])
+
+
+def test_nothing_of_the_folder_one_is_in_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strange = tmp_path / "appliance"
+    strange.mkdir()
+    (strange / "__init__.py").write_text("raise SystemExit(9)\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert _own(tmp_path / "tls").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import socket
+import time
 from ipaddress import ip_address
 
 import pytest
@@ -116,6 +117,22 @@ def test_nothing_is_handed_to_a_process_that_does_not_serve_yet_or_any_more() ->
         other.go()
         other.is_busy_with(0)
         assert not serves.hand_on(one, b"")
+
+
+def test_nothing_is_handed_to_a_process_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    places = Places(2)
+    serves, hangs = Door(places, 0), Door(places, 1)
+    serves.come()
+    hangs.come()
+    serves.is_busy_with(5)
+    now = time.monotonic_ns()
+    monkeypatch.setattr(time, "monotonic_ns", lambda: now + 4_000_000_000)
+    serves.beat()
+    one, end = socket.socketpair()
+    with one, end:
+        assert not serves.hand_on(one, b"")
+        hangs.beat()
+        assert serves.hand_on(one.dup(), b"")
 
 
 def test_what_a_process_can_not_take_is_kept() -> None:
