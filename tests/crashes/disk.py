@@ -14,11 +14,12 @@ import random
 import struct
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from target import wait_for
+
+from tests.support.disks import mounted, run
 
 _SECTOR = 512
 _ENTRY = struct.Struct("<QQQQ")  # dm-log-writes: sector, sectors, flags, octets of a mark
@@ -88,7 +89,7 @@ class LoggedDisk:
         for path, size in ((image, octets), (self.log, _LOG_OCTETS)):
             with path.open("wb") as file:
                 file.truncate(size)
-        _run(f"mkfs.{file_system}", "-q", str(image))
+        run(f"mkfs.{file_system}", "-q", str(image))
         copy(image, self.base)
         export.touch()
         self._daemon = subprocess.Popen(
@@ -177,26 +178,6 @@ def _write(log: BinaryIO, image: BinaryIO, entry: _Write, sectors: int) -> None:
         image.write(log.read(sectors * _SECTOR))
 
 
-@contextmanager
-def mounted(image: Path, place: Path) -> Iterator[Path]:
-    """Have the file system of an image at a place."""
-    place.mkdir(exist_ok=True)
-    # without direct I/O: the daemon of Debian 12 mixes up writes that come side by side
-    loop = _run("losetup", "--find", "--show", str(image))
-    try:
-        _run("mount", loop, str(place))
-        try:
-            yield place
-        finally:
-            _run("umount", str(place))
-    finally:
-        _run("losetup", "--detach", loop)
-
-
 def copy(image: Path, to: Path) -> None:
     """Copy an image without its holes."""
-    _run("cp", "--sparse=always", str(image), str(to))
-
-
-def _run(*words: str) -> str:
-    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+    run("cp", "--sparse=always", str(image), str(to))

@@ -23,6 +23,7 @@ _TIMEOUT_S = 15.0
 _PAUSE_S = 0.005  # between messages: the load, not the backlog, is wanted
 _BACKLOG = 3000
 _LARGE = 200 << 10
+_READ_AT_ONCE = 100
 REMOTE = "sink.example"
 
 
@@ -153,16 +154,18 @@ class Reader(threading.Thread):
         login: str,
         password: str,
         address: str,
+        every_s: float,
     ) -> None:
         super().__init__(daemon=True)
         self._ledger = ledger
         self._ended = stop
         self._account = (port, login, password, address)
+        self._every_s = every_s
 
     def run(self) -> None:
-        while not self._ended.wait(0.05):
+        while not self._ended.wait(self._every_s):
             try:
-                read_all(self._ledger, *self._account, most=20)
+                read_all(self._ledger, *self._account, most=_READ_AT_ONCE)
             except (OSError, poplib.error_proto, EOFError):
                 continue
 

@@ -23,11 +23,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from disk import LoggedDisk, Replay, mounted
+from disk import LoggedDisk, Replay
 from load import REMOTE, Ledger, Sink, drain
 from target import NotYet, Server, free_port_base, furnish, load, wait_for
+
+from tests.support.disks import mounted
 
 _DISK_OCTETS = 1 << 30
 _CUTS_A_RUN = 10
@@ -35,8 +38,10 @@ _BEGIN_S = 2.0
 _PAUSE_S = (0.2, 1.5)
 _IN_FLIGHT_S = 0.05
 _FURTHER = 40  # entries
-_FURTHER_S = 1.0
+_FURTHER_S = 0.05
+_READ_EVERY_S = 1.0  # what has been read needs to be on no disk
 _SETTLE_S = 120.0
+_DRAIN_S = 30.0
 _CONNECTIONS = 5  # smtp.max_send_per_destination
 
 Recipient = tuple[str, str]  # message id, address
@@ -144,7 +149,8 @@ def _cuts(
         server = Server(disk.place / "home", log, port_base=port_base, gate=gate)
         try:
             accounts = furnish(server, sink.port)
-            with load(ledger, server, accounts, seed=chooser.randrange(1 << 20)):
+            seed = chooser.randrange(1 << 20)
+            with load(ledger, server, accounts, seed=seed, read_every_s=_READ_EVERY_S):
                 cuts = list(_record(disk, ledger, options.count, chooser))
         finally:
             server.stop()
@@ -162,7 +168,7 @@ def _cuts(
             else:
                 try:
                     wait_for(server.queue_is_empty, _SETTLE_S, "the queue did not empty")
-                    drain(ledger, server.ports["pop3"], accounts, within_s=_SETTLE_S)
+                    drain(ledger, server.ports["pop3"], accounts, within_s=_DRAIN_S)
                 finally:
                     server.stop()
         yield cut, lost, _Seen.by(ledger)

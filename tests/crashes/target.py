@@ -106,7 +106,12 @@ def furnish(server: Server, sink_port: int) -> list[Account]:
 
 @contextmanager
 def load(
-    ledger: Ledger, server: Server, accounts: Sequence[Account], *, seed: int
+    ledger: Ledger,
+    server: Server,
+    accounts: Sequence[Account],
+    *,
+    seed: int,
+    read_every_s: float = 0.05,
 ) -> Iterator[None]:
     """Have senders and readers at work."""
     stop = threading.Event()
@@ -120,7 +125,13 @@ def load(
     ]  # fmt: skip
     threads += [
         Reader(
-            ledger, stop, port=server.ports["pop3"], login=login, password=password, address=address
+            ledger,
+            stop,
+            port=server.ports["pop3"],
+            login=login,
+            password=password,
+            address=address,
+            every_s=read_every_s,
         )
         for login, password, address in accounts
     ]

@@ -23,7 +23,7 @@ def test_nothing_acknowledged_is_lost_or_doubled_when_the_power_goes() -> None:
 
 
 def test_mail_is_lost_when_nobody_waits_for_the_disk() -> None:
-    result = _cut("--n", "2", "--seed", "2", "--break", "no-fsync")
+    result = _cut("--n", "1", "--seed", "2", "--break", "no-fsync")
     assert result.returncode == 1, result.stdout + result.stderr
     total = next(line for line in result.stdout.splitlines() if line.startswith("total"))
     assert int(total.split()[4]) > 0, result.stdout
