@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 
 __all__ = ["Bar", "Dot", "Series", "dots", "stacked"]
 
-_WIDTH = 860
-_LABELS = 250
+_WIDTH = 930
+_LABELS = 320
 """Width of the labels at the left."""
 _REMARKS = 190
 """Width of the values at the right."""
