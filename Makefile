@@ -27,8 +27,8 @@ BIN := .venv/bin
 TEST_PACKAGES := chromium curl debootstrap fetchmail iproute2 libnet-ssleay-perl litmus nbdkit openssh-client \
 	postgresql procps qemu-system-common swaks systemd-container util-linux vagrant vagrant-libvirt
 
-# The layers that need no daemon run first, on every core; the others follow, in this order. At the end
-# hosts are provisioned, a module of tests beside another: most of that time is spent waiting for them.
+# The layers that need no daemon run first; the others follow, in this order, a module of tests beside
+# another, since a module's tests share servers. At the end hosts are provisioned.
 FAST_LAYERS := $(wildcard tests/unit tests/property tests/dialogs tests/contract)
 SLOW_LAYERS := $(wildcard tests/integration tests/browser)
 
@@ -69,7 +69,8 @@ test: setup ## lint, then every layer of tests, the quick ones first
 	@tools/apt-need.sh "the tests" $(TEST_PACKAGES)
 	@$(MAKE) lint
 	@$(if $(FAST_LAYERS),$(BIN)/pytest --numprocesses auto $(FAST_LAYERS))
-	@$(if $(SLOW_LAYERS),for layer in $(SLOW_LAYERS); do $(BIN)/pytest "$$layer"; done)
+	@$(if $(SLOW_LAYERS),for layer in $(SLOW_LAYERS); do \
+		$(BIN)/pytest --numprocesses auto --dist loadfile "$$layer"; done)
 	@$(BIN)/pytest --numprocesses auto --dist loadfile tests/appliance
 
 ##@ Now and then

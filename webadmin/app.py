@@ -7,6 +7,7 @@ view, headers, log. Owns: the application's parts. Failure: see `errors`.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 from flask import Flask, Response, g, make_response, redirect, request, url_for
 from flask_babel import Babel
@@ -121,22 +122,40 @@ def _log(response: Response) -> Response:
     """Log a request: what was asked for, never what was sent with it."""
     if request.endpoint == "static":
         return response
-    found = session_or_none()
-    parts().logs.exchange(
-        Exchange(
-            kind="WEB",
-            port=int(request.environ.get("SERVER_PORT", 0)),
-            remote=client(),
-            command=request.method,
-            details=request.path,
-            response=str(response.status_code),
-            sent=response.calculate_content_length() or 0,
-            received=request.content_length or 0,
-            login=found.login if found else g.get("caller", ""),
-        )
+    found, logs = session_or_none(), parts().logs
+    exchange = Exchange(
+        kind="WEB",
+        port=int(request.environ.get("SERVER_PORT", 0)),
+        remote=client(),
+        command=request.method,
+        details=request.path,
+        response=str(response.status_code),
+        received=request.content_length or 0,
+        login=found.login if found else g.get("caller", ""),
     )
-    if parts().logs.is_verbose:
+    if response.is_streamed and response.content_length is None:
+        _log_at_its_end(response, exchange, logs)
+    else:
+        sent = response.content_length
+        if sent is None:
+            sent = response.calculate_content_length() or 0
+        logs.exchange(exchange._replace(sent=sent))
+    if logs.is_verbose:
         agent, how = request.user_agent.string, "htmx" if request.headers.get("HX-Request") else ""
         text = f"{request.method} {request.path} by {request.endpoint} for {agent or '-'} {how}"
-        parts().logs.detail(text.rstrip(), started=g.get("started"))
+        logs.detail(text.rstrip(), started=g.get("started"))
     return response
+
+
+def _log_at_its_end(response: Response, exchange: Exchange, logs: Logs) -> None:
+    """Log what is made while it is sent: its length is known then, and it is never held whole."""
+    octets, sent = response.iter_encoded(), 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal sent
+        for piece in octets:
+            sent += len(piece)
+            yield piece
+
+    response.response = counted()
+    response.call_on_close(lambda: logs.exchange(exchange._replace(sent=sent)))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 import appliance_memory
+import cores
 import large_message
 import paired
 import profiling
@@ -20,7 +21,7 @@ from result import Judged, Result
 
 __all__ = ["CATALOGUE", "Entry"]
 
-_MODULES = (side_by_side, queue_flat, appliance_memory, large_message)
+_MODULES = (side_by_side, cores, queue_flat, appliance_memory, large_message)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,12 +59,18 @@ def _of(row: rows.Row) -> Entry:
 def _twin(scene: twin.Scene) -> Entry:
     goals = f"{scene.floor:g}x, {scene.goal:g}x" if scene.judged else "-"
     against = f"{scene.sizes[0]:,} {scene.what}"
-    return Entry(scene.name, scene.title, against, goals, partial(twin.run, scene))
+    look = partial(twin.look, scene)
+    return Entry(scene.name, scene.title, against, goals, partial(twin.run, scene), look)
 
 
 _ALL = (
     *(_of(row) for row in rows.ROWS.values()),
     *(_twin(scene) for scene in scenes.SCENES),
-    *(Entry(each.NAME, each.TITLE, each.AGAINST, each.GOALS, each.run) for each in _MODULES),
+    *(
+        Entry(
+            each.NAME, each.TITLE, each.AGAINST, each.GOALS, each.run, getattr(each, "look", None)
+        )
+        for each in _MODULES
+    ),
 )
 CATALOGUE = {entry.name: entry for entry in _ALL}

@@ -7,17 +7,16 @@ import os
 import resource
 import statistics
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import idle
 from clients import send_mail
 from pop3_load import fetch, list_all, login_sessions
 from rows import Row, Work
-from server import Server, wait_until
+from server import Server, Watch, Watched, wait_until
 from smtp_load import send
 
-__all__ = ["Figures", "RunError", "Watch", "measure"]
+__all__ = ["Figures", "RunError", "measure"]
 
 SETTLE = 0.3
 """Seconds in which late work (queue marks, removed queue files) still counts as CPU."""
@@ -39,15 +38,11 @@ machine's `load` average before the run.
 """
 
 
-Watch = Callable[[Server], AbstractContextManager[None]]
-"""What looks at a server during its work."""
-
-
 class RunError(Exception):
     """The run did not do what it should have measured."""
 
 
-def _nobody(_: Server) -> AbstractContextManager[None]:
+def _nobody(_: Watched) -> AbstractContextManager[None]:
     return contextlib.nullcontext()
 
 

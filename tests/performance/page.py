@@ -42,7 +42,7 @@ SECTIONS = (
             *("pop3-dele-pipelined", "pop3-list"),
         ),
     ),
-    ("All at once", ("side-by-side",)),
+    ("All at once", ("side-by-side", "cores")),
     (
         "Memory when idle",
         ("idle-smtp", "idle-smtp-tls", "idle-pop3", "idle-pop3-tls", "idle-appliance"),

@@ -14,11 +14,11 @@ import peers
 import posthouse_server
 import profiling
 import sink
-from measure import Figures, Watch, measure
+from measure import Figures, measure
 from plan import Plan
 from result import Better, Judged, Measure, Result
 from rows import Peer, Row, Work
-from server import Server
+from server import Server, Watch
 
 __all__ = ["look", "run"]
 
@@ -137,7 +137,7 @@ def look(row: Row, plan: Plan) -> profiling.Profile:
     Raises:
         ProfileError, ClientError, ServerError, RunError, OSError: no profile came about.
     """
-    row = row.scaled(plan.scale)
+    row = dataclasses.replace(row, count=max(row.count, row.profiled)).scaled(plan.scale)
     numbers = itertools.count(1)
     with contextlib.ExitStack() as stack:
         side = _Side(_ours(row), row, stack)

@@ -123,6 +123,12 @@ class Posthouse(Server):
         """Runs the `posthouse` command on this home and returns what it printed."""
         return run(str(_COMMAND), "--home", str(self.home), *words, given=given)
 
+    def services(self) -> dict[int, str]:
+        """Returns the services' processes with what they are called."""
+        living = set(self.meter.pids())
+        names = [page.name.rpartition(".") for page in (self.home / "run/metrics").iterdir()]
+        return {int(pid): service for service, _, pid in names if int(pid) in living}
+
     def delivered(self) -> int:
         """Counts by STAT in a session for each of few mailboxes, of many by the store."""
         if len(self.accounts) <= _FEW:

@@ -19,8 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from measure import Watch
-from server import Server, run
+from server import Watch, Watched, run
 
 __all__ = ["Profile", "ProfileError", "functions", "libraries", "profile", "write"]
 
@@ -92,9 +91,9 @@ def profile(work: Callable[[Watch], object]) -> Profile:
 
 
 @contextlib.contextmanager
-def libraries(server: Server, counts: Counts) -> Iterator[None]:
+def libraries(server: Watched, counts: Counts) -> Iterator[None]:
     """Counts samples by service and library while the body runs."""
-    services = _services(server)
+    services = server.services()
     with tempfile.TemporaryDirectory() as folder:
         data = f"{folder}/perf.data"
         pids = ",".join(map(str, services))
@@ -111,9 +110,9 @@ def libraries(server: Server, counts: Counts) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def functions(server: Server, counts: Counts) -> Iterator[None]:
+def functions(server: Watched, counts: Counts) -> Iterator[None]:
     """Counts samples by service and innermost function of ours while the body runs."""
-    services = _services(server)
+    services = server.services()
     with tempfile.TemporaryDirectory() as folder:
         spy = (str(_PY_SPY), "record", "--rate", str(_SPY_HZ), "--format", "raw")
         with _running([(*spy, "-o", f"{folder}/{pid}", "-p", str(pid)) for pid in services]):
@@ -132,13 +131,6 @@ def write(path: pathlib.Path, row: str, about: dict[str, object], found: Profile
     path.parent.mkdir(parents=True, exist_ok=True)
     record = {"row": row, **about, "services": found}
     path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _services(server: Server) -> dict[int, str]:
-    """Returns the services' processes with what they are called."""
-    living = set(server.meter.pids())
-    names = [page.name.rpartition(".") for page in (server.home / "run/metrics").iterdir()]
-    return {int(pid): service for service, _, pid in names if int(pid) in living}
 
 
 @contextlib.contextmanager

@@ -7,19 +7,22 @@ messages are due, half wait for later, for a thousand destinations.
 from __future__ import annotations
 
 import contextlib
+import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
 
 import furnish
+import profiling
 from plan import Plan
 from posthouse_server import commit
 from result import Measure, Result
+from server import Watch
 
 from appliance.operations.house import House, read_config
 from appliance.queue.entry import Claimed, Connector, Finished, Routed, State
 
-__all__ = ["AGAINST", "GOALS", "NAME", "TITLE", "run"]
+__all__ = ["AGAINST", "GOALS", "NAME", "TITLE", "look", "run"]
 
 NAME = "queue-flat"
 TITLE = "enqueue, pick due, dequeue: 1,000,000 queued against 1,000"
@@ -30,6 +33,7 @@ _SIZES = (1000, 1_000_000)
 _BATCH = 50
 _REPEATS = 15
 _WARM = 3
+_PROFILED = 100  # times all steps
 
 
 class _Worker:
@@ -71,6 +75,42 @@ class _Worker:
         self._house.queue.mark(marks, durable=True)
 
 
+def _worker(plan: Plan, size: int, stack: contextlib.ExitStack) -> dict[str, Callable[[], object]]:
+    """Returns the steps on a queue of a size."""
+    begin = time.monotonic()
+    house = House(read_config(plan.work / str(size)))
+    stack.callback(house.close)
+    furnish.put_queue(house, size, due_s=(-3600, 3600))
+    plan.say(f"  {size:,} queued in {time.monotonic() - begin:.0f} s\n")
+    return _Worker(house).steps()
+
+
+class _Here:
+    """This process, in which the queue works."""
+
+    def services(self) -> dict[int, str]:
+        """Returns its id."""
+        return {os.getpid(): "queue"}
+
+
+def look(plan: Plan) -> profiling.Profile:
+    """Profiles the steps on the long queue.
+
+    Raises:
+        ProfileError, OSError: no profile came about.
+    """
+    with contextlib.ExitStack() as stack:
+        steps = _worker(plan, round(_SIZES[1] * plan.scale), stack)
+
+        def work(watch: Watch) -> None:
+            with watch(_Here()):
+                for _ in range(_PROFILED):
+                    for step in steps.values():
+                        step()
+
+        return profiling.profile(work)
+
+
 def run(plan: Plan) -> Result:
     """Measures the row.
 
@@ -79,14 +119,7 @@ def run(plan: Plan) -> Result:
     """
     sizes = (_SIZES[0], round(_SIZES[1] * plan.scale))
     with contextlib.ExitStack() as stack:
-        workers = []
-        for size in sizes:
-            begin = time.monotonic()
-            house = House(read_config(plan.work / str(size)))
-            stack.callback(house.close)
-            furnish.put_queue(house, size, due_s=(-3600, 3600))
-            plan.say(f"  {size:,} queued in {time.monotonic() - begin:.0f} s\n")
-            workers.append(_Worker(house).steps())
+        workers = [_worker(plan, size, stack) for size in sizes]
         taken: dict[str, tuple[list[float], list[float]]] = {
             label: ([], []) for label in workers[0]
         }

@@ -66,6 +66,7 @@ class Row:
         judged: whether they are ratios to the peer's, or about our own value.
         cpu_floor: as `floor`, for the CPU per unit; None where PERFORMANCE.md sets none.
         cpu_goal: as `goal`, for the CPU per unit.
+        profiled: as `count`, for a profile, where a run is too short for one.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Row:
     judged: Judged = Judged.RATIO
     cpu_floor: float | None = None
     cpu_goal: float | None = None
+    profiled: int = 0
 
     def scaled(self, factor: float) -> Row:
         """Returns the same row with `factor` times the count, at least one unit a connection."""
@@ -310,6 +312,7 @@ _ROWS = (
         size=160,
         stays=True,
         unit="session",
+        profiled=2000,
     ),
     Row(
         name="idle-smtp",

@@ -13,13 +13,24 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import cgroup
 from clients import Account, Endpoint
 
-__all__ = ["Server", "ServerError", "answers", "free_port", "pss_kib", "run", "wait_until"]
+__all__ = [
+    "Server",
+    "ServerError",
+    "Watch",
+    "Watched",
+    "answers",
+    "free_port",
+    "pss_kib",
+    "run",
+    "wait_until",
+]
 
 START = 60.0
 """Seconds that a server has to come up."""
@@ -30,6 +41,17 @@ STOP = 15.0
 
 class ServerError(Exception):
     """A server could not be started, set up or asked."""
+
+
+class Watched(Protocol):
+    """What can be looked at while it works."""
+
+    def services(self) -> Mapping[int, str]:
+        """Returns the ids of its processes, with what each is called."""
+
+
+Watch = Callable[[Watched], AbstractContextManager[None]]
+"""What looks at a server for as long as it is entered."""
 
 
 def run(*command: str, given: str | None = None, patience: float = 60.0) -> str:
@@ -152,6 +174,10 @@ class Server(abc.ABC):
     def cpu_seconds(self) -> float:
         """Returns the CPU time of all the server's processes since the start."""
         return self.meter.seconds()
+
+    def services(self) -> dict[int, str]:
+        """Returns the ids of its processes, with what each is called: a peer's are all alike."""
+        return dict.fromkeys(self.meter.pids(), self.name)
 
     def memory_kib(self) -> int:
         """Returns the proportional memory (PSS) of all the server's processes."""

@@ -18,12 +18,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import clients
+import profiling
 from plan import Plan
 from posthouse_server import Posthouse, commit
 from result import Better, Measure, Result
-from server import wait_until
+from server import Watch, wait_until
 
-__all__ = ["AGAINST", "GOALS", "NAME", "TITLE", "run"]
+__all__ = ["AGAINST", "GOALS", "NAME", "TITLE", "look", "run"]
 
 NAME = "side-by-side"
 TITLE = "receiving, delivering and reading at once, against each alone"
@@ -161,6 +162,23 @@ def _measure(
 ) -> Measure:
     alone, both = ([float(f"{value(each):.4g}") for each in side] for side in zip(*rounds))  # noqa: B905 - pairs
     return Measure(name=name, label=label, better=better, peer=alone, ours=both)
+
+
+def look(plan: Plan) -> profiling.Profile:
+    """Profiles all at once.
+
+    Raises:
+        ProfileError, ClientError, ServerError: no profile came about.
+    """
+    with Posthouse(plan.work, 3) as server:
+        for account in server.accounts:
+            _stat(server, account)
+
+        def work(watch: Watch) -> None:
+            with watch(server):
+                _phase(server, max(1.0, _SECONDS * plan.scale), load=True, people=True)
+
+        return profiling.profile(work)
 
 
 def run(plan: Plan) -> Result:

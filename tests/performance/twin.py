@@ -15,14 +15,16 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+import profiling
 from clients import Account
 from plan import Plan
 from posthouse_server import Posthouse
 from result import Measure, Result
+from server import Watch
 
 from appliance.operations.house import House
 
-__all__ = ["Scene", "run"]
+__all__ = ["Scene", "look", "run"]
 
 _WARM = 1
 _LEAST = 3
@@ -32,6 +34,8 @@ _LONG = 2.0
 """Seconds after which an operation is repeated no more."""
 
 _SETTLE = 1.0
+_PROFILED = 2.0
+"""Seconds for which a profile repeats each operation."""
 
 Doors = Mapping[str, Callable[[], object]]
 
@@ -156,6 +160,31 @@ def run(scene: Scene, plan: Plan) -> Result:
             "posthouse": described,
         },
     )
+
+
+def look(scene: Scene, plan: Plan) -> profiling.Profile:
+    """Profiles the daily work on the large home, each operation for a while.
+
+    What happens once for a home is done before.
+
+    Raises:
+        ProfileError, ClientError, ServerError, OSError: no profile came about.
+    """
+    home = plan.work / "large"
+    home.mkdir()
+    with _Twin(home, scene, max(round(scene.sizes[1] * plan.scale), 1)) as twin:
+        for operation in (scene.once(twin) if scene.once is not None else {}).values():
+            operation()
+
+        def work(watch: Watch) -> None:
+            doors = scene.doors(twin, twin.size)
+            with watch(twin):
+                for operation in doors.values():
+                    begin = time.perf_counter()
+                    while time.perf_counter() - begin < _PROFILED:
+                        operation()
+
+        return profiling.profile(work)
 
 
 def _in_turn(operations: Sequence[Callable[[], object]], scene: Scene) -> list[float]:

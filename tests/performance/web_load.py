@@ -20,12 +20,15 @@ _LIST = """<?xml version="1.0"?>
 <D:prop><D:isfolder/><hm:read/><m:hasattachment/><m:to/><m:from/><m:subject/><m:date/>
 <D:getcontentlength/></D:prop></D:propfind>"""
 
+_FIELDS = "application/x-www-form-urlencoded"
+_FORM = "multipart/form-data; boundary="
+
 
 def _exchange(
     connection: http.client.HTTPConnection,
     method: str,
     path: str,
-    body: str | None,
+    body: str | bytes | None,
     headers: Mapping[str, str],
 ) -> tuple[http.client.HTTPResponse, bytes]:
     """Asks once more where the server has closed a connection that was idle, as browsers do."""
@@ -58,10 +61,29 @@ class Browser:
         """Asks for a page."""
         return self._ask("GET", path, None, status=200)
 
-    def _ask(self, method: str, path: str, body: str | None, *, status: int) -> bytes:
+    def send_letter(self, *, sender: str, to: str, attachment: bytes) -> None:
+        """Writes a letter with an attachment in webmail and sends it."""
+        page = self.get("/webmail/compose").decode()
+        fields = dict(re.findall(r'name="(csrf|key|page)" value="([^"]*)"', page))
+        fields |= {"from": sender, "to": to, "subject": "large", "text": "See the attachment."}
+        bound = "bench-7f3a9c"
+        parts = [
+            f'--{bound}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+            for name, value in (*fields.items(), ("do", "send"))
+        ]
+        parts.append(
+            f'--{bound}\r\nContent-Disposition: form-data; name="file"; filename="large.bin"\r\n'
+            "Content-Type: application/octet-stream\r\n\r\n"
+        )
+        body = "".join(parts).encode() + attachment + f"\r\n--{bound}--\r\n".encode()
+        self._ask("POST", "/webmail/compose", body, status=303, of=_FORM + bound)
+
+    def _ask(
+        self, method: str, path: str, body: str | bytes | None, *, status: int, of: str = _FIELDS
+    ) -> bytes:
         headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items())}
         if body is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
+            headers["Content-Type"] = of
         answer, octets = _exchange(self._connection, method, path, body, headers)
         if answer.status != status:
             raise ClientError(f"{method} {path} answered {answer.status}")
@@ -88,6 +110,10 @@ class HttpMail:
         """Fetches a message."""
         return self._ask("GET", path, "", 200)
 
+    def put(self, name: str, octets: bytes) -> None:
+        """Files a message in the Inbox under a name."""
+        self._ask("PUT", f"/MEHTTPMail/folders/Inbox/{name}", octets, 201)
+
     def last(self) -> str:
         """Returns the path of the last message that the Inbox' list has."""
         octets = self._ask("PROPFIND", "/MEHTTPMail/folders/Inbox/", _LIST, 207)
@@ -96,7 +122,7 @@ class HttpMail:
             raise ClientError("the Inbox is empty")
         return str(found[-1].decode())
 
-    def _ask(self, method: str, path: str, body: str, status: int) -> bytes:
+    def _ask(self, method: str, path: str, body: str | bytes, status: int) -> bytes:
         headers = {**self._headers, "Depth": "1,noroot", "Translate": "f"}
         answer, octets = _exchange(self._connection, method, path, body, headers)
         if answer.status != status:

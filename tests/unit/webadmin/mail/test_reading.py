@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import io
 import re
 import zipfile
@@ -149,6 +150,24 @@ def test_what_could_run_is_saved_and_never_shown(
         assert answer.headers["Content-Disposition"].startswith(kind)
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert "sandbox" in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("what", ["part/2", "source"])
+def test_what_is_large_is_sent_piece_by_piece_and_its_length_logged(
+    reader: Reader, post: Post, what: str
+) -> None:  # CHECKLIST 216: a message may have 50 MiB
+    text = base64.encodebytes(bytes(3 << 20)).decode()
+    attachment = f"Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n{text}"
+    path = f"/webmail/{reader.id()}/{reader.file(_parts(f'{_TEXT}t', attachment))}/{what}"
+    with reader.get(path) as answer:
+        assert answer.is_streamed  # nothing on the way has made one piece of it
+        sizes = [len(piece) for piece in answer.response]
+    assert max(sizes) <= 256 << 10
+    logs = post.app.extensions["posthouse"].logs
+    logs.flush()
+    lines = [line for file in post.house.home.glob("logs/WEB/*Activity*")
+             for line in file.read_text().splitlines() if f"\t{path}\t" in line]  # fmt: skip
+    assert [line.split("\t")[8] for line in lines] == [str(sum(sizes))], lines
 
 
 def test_a_file_keeps_its_name_in_any_script(reader: Reader) -> None:
