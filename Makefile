@@ -11,6 +11,7 @@ PORT_BASE ?= 3000
 N ?= 20
 SEED ?= 1
 SECONDS ?= 60
+DATABASE ?= sqlite
 ROW ?= all
 PAIRS ?= 5
 TARGET ?=
@@ -92,8 +93,10 @@ bench-page: setup ## make docs/performance.md and its plots from bench/results a
 	@$(BIN)/python tests/performance/page.py
 
 .PHONY: kills
-kills: setup ## kill services N=20 times under load, by SEED=1, and count the mail
-	@$(BIN)/python tests/crashes/kills.py --n "$(N)" --seed "$(SEED)" --break "$(BREAK)"
+kills: setup ## kill services N=20 times under load, by SEED=1, and count the mail; DATABASE=postgresql
+	@tools/apt-need.sh "the databases" postgresql util-linux
+	@$(BIN)/python tests/crashes/kills.py --n "$(N)" --seed "$(SEED)" --break "$(BREAK)" \
+		--database "$(DATABASE)"
 
 .PHONY: powercuts
 powercuts: setup ## cut the power N=20 times under load, by SEED=1, and count the mail; needs root

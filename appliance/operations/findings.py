@@ -163,10 +163,24 @@ def of_queue(looked: QueueLook, slow: Sequence[DestinationCount], now_us: int) -
         )
 
 
-def of_disk(disk: DiskHealth) -> Iterator[Finding]:
-    """Tell of a disk that is nearly full."""
+def of_disk(disk: DiskHealth, *, reserve_mb: int) -> Iterator[Finding]:
+    """Tell of a disk that is nearly full.
+
+    Args:
+        disk: the home's file system.
+        reserve_mb: what mail must leave of it (`smtp.min_free_mb`).
+    """
     free = 100 * disk.free / max(1, disk.used + disk.free)
-    if free < _DISK_WARN:
+    if disk.free < reserve_mb << 20:
+        yield Finding(
+            Severity.BAD,
+            "The disk has no room for mail",
+            f"{disk.free >> 20} MiB of the home's file system are free, and mail must leave "
+            f"{reserve_mb} MiB ({smtp.min_free_mb.name}). Senders are told to try again later.",
+            "disk.reserve",
+            "postoffices",
+        )
+    elif free < _DISK_WARN:
         yield Finding(
             Severity.BAD if free < _DISK_BAD else Severity.WARN,
             "The disk is nearly full",

@@ -43,7 +43,7 @@ from appliance.queue.desk import Desk
 from appliance.queue.samples import MINUTE_US, Samples
 from appliance.rules.access import Permission
 from appliance.runtime.clock import MICROSECONDS, to_iso
-from appliance.settings import auth, backup, tls
+from appliance.settings import auth, backup, smtp, tls
 
 __all__ = [
     "SCRUB_REPORT",
@@ -131,7 +131,7 @@ class ShowHealth(Question[Health]):
         findings = [
             *of_services(services),
             *of_queue(looked, slow, now_us),
-            *of_disk(disk),
+            *of_disk(disk, reserve_mb=house.settings[smtp.min_free_mb]),
             *of_certificate(certificate, unusable, is_demo=(house.home / "demo.json").exists()),
             *of_failures(_throttled(house, now_us)),
             *of_bad_mail(_bad_mail(house), most=_BAD_MAIL),

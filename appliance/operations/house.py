@@ -28,6 +28,7 @@ from appliance.queue import tables as queue_tables
 from appliance.queue.journey import Journey
 from appliance.runtime.clock import Clock, SystemClock
 from appliance.runtime.doorbell import Ringer
+from appliance.runtime.space import Space
 from appliance.settings import smtp
 from appliance.settings.snapshot import Snapshot
 from appliance.store import tables as store_tables
@@ -197,6 +198,11 @@ class House:
         from appliance.store.store import Store
 
         return Store(self.databases, clock=self.clock)
+
+    @cached_property
+    def space(self) -> Space:
+        """The room that is left for it."""
+        return Space(self.home)
 
     @property
     def badmail(self) -> Path:

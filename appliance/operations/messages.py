@@ -13,7 +13,7 @@ from appliance.mail.envelope import Envelope, Recipient
 from appliance.operations.checks import checked_address, checked_part
 from appliance.operations.house import House
 from appliance.operations.operation import Action, Invalid, NotFound, Question
-from appliance.operations.reception import judge_recipient, judge_sender, route
+from appliance.operations.reception import judge_recipient, judge_room, judge_sender, route
 from appliance.queue.desk import Desk, QueuedMessage
 from appliance.queue.entry import Origin
 from appliance.rules.access import Permission
@@ -129,9 +129,9 @@ class ExplainDelivery(Question[list[Reason]]):
             raise Invalid(
                 f"{self.client!r} is not an IP address, such as 192.0.2.1", field="client"
             ) from None
-        own = judge_sender(house, sender, login=login)
-        if not own.accepted:
-            return [own]
+        for first in (judge_room(house), judge_sender(house, sender, login=login)):
+            if not first.accepted:
+                return [first]
         judged = judge_recipient(
             house, recipient, client=self.client, login=login, reverse_path=sender
         )

@@ -12,7 +12,7 @@ from appliance.directory.records import Target
 from appliance.journey.reason import Outcome, Reason
 from appliance.mail.address import Address
 from appliance.operations.house import House
-from appliance.rules import recipients, routing, senders
+from appliance.rules import recipients, routing, senders, storage
 from appliance.rules.recipients import Client
 from appliance.settings import mta, relay, smtp
 
@@ -33,6 +33,16 @@ def judge_sender(
     return senders.judge(
         sender, target or Target(domain_known=False), login=login, must_match=must_match
     )
+
+
+def judge_room(house: House, *, size: int = 0) -> Reason:
+    """Decide before a message comes: is there room for it?
+
+    Args:
+        house: whose disk and settings.
+        size: octets, as the client announces them; 0 where it doesn't.
+    """
+    return storage.judge(house.space.free(), size=size, reserve_mb=house.settings[smtp.min_free_mb])
 
 
 def judge_recipient(

@@ -71,6 +71,20 @@ max_message_kb = define(
         help="Larger messages are refused with 552, announced by SIZE. 0: no limit.",
     )
 )
+min_free_mb = define(
+    Setting(
+        name="smtp.min_free_mb",
+        kind=Integer(0, 1_048_576),
+        default=100,
+        title="Disk space that mail must leave (MiB)",
+        scopes=(Scope.SERVER, Scope.NODE),
+        help=(
+            "With less than that free on the home's file system, MAIL gets 452, so that senders "
+            "try again later and there is room to read, to delete and to administer. 0: mail is "
+            "accepted until the disk is full."
+        ),
+    )
+)
 max_recipients = define(
     Setting(
         name="smtp.max_recipients",

@@ -3,6 +3,9 @@
 The gate ends the process that passes the labelled step named in `KILL_FILE`, once. To show that the
 counts notice, `BREAK=early-answer` has the writer answer its callers before the commit, and
 `BREAK=no-fsync` has nothing written to the disk before the kernel finds the time.
+
+On PostgreSQL a worker that has ended keeps what it had in hand until its lease is over: `LEASE_S`
+makes that shorter, so that a test need not wait.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ from pathlib import Path
 
 from appliance.cli.main import main
 from appliance.database import sqlite, writer
+from appliance.queue import queue
 from appliance.runtime import steps
+from appliance.runtime.clock import MICROSECONDS
 
 _UNTIL_ANSWERED_S = 0.05  # the callers' 250 is on its way before the commit
 
@@ -85,6 +90,8 @@ _BROKEN = {"early-answer": answer_early, "no-fsync": sync_nothing}
 if __name__ == "__main__":
     if "KILL_FILE" in os.environ:
         steps.gate = Gate(Path(os.environ["KILL_FILE"]), Path(os.environ["KILL_RECORD"]))
+    if lease_s := os.environ.get("LEASE_S"):
+        queue._LEASE_US = int(lease_s) * MICROSECONDS  # noqa: SLF001 - see the module
     if broken := os.environ.get("BREAK"):
         _BROKEN[broken]()
     main()

@@ -122,14 +122,15 @@ class Sender(threading.Thread):
                     client = smtplib.SMTP("127.0.0.1", self._port, timeout=_TIMEOUT_S)
                     client.ehlo()
                     client.login(*self._login)
-                client.sendmail("load@kill.test", recipients, self._message(message_id))
+                refused = client.sendmail("load@kill.test", recipients, self._message(message_id))
             except (OSError, smtplib.SMTPException):
                 if client is not None:
                     client.close()
                 client = None
                 self._ended.wait(0.02)  # the service is starting again
             else:
-                self._ledger.acknowledge(message_id, recipients)
+                taken = [each for each in recipients if each not in refused]
+                self._ledger.acknowledge(message_id, taken)
             while self._ended.wait(_PAUSE_S) is False and self._ledger.is_far_behind():
                 pass
         if client is not None:

@@ -36,7 +36,15 @@ class Server:
         ports: of each service.
     """
 
-    def __init__(self, home: Path, log: Path, *, port_base: int, gate: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        log: Path,
+        *,
+        port_base: int,
+        gate: Mapping[str, str],
+        database_url: str = "",
+    ) -> None:
         """Start it.
 
         Args:
@@ -44,9 +52,14 @@ class Server:
             log: where its output goes.
             port_base: as `serve` takes it.
             gate: what `gated.py` takes from its environment.
+            database_url: of PostgreSQL; SQLite without it.
         """
         self._home = home
         self._log = log
+        if database_url:
+            home.mkdir()
+            toml = f"database_url = {json.dumps(database_url)}\n"
+            (home / "posthouse.toml").write_text(toml, encoding="utf-8")
         command = [sys.executable, str(_GATED), "--home", str(home), "serve", "--demo"]
         with log.open("wb") as output:
             self._process = subprocess.Popen(

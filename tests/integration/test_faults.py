@@ -28,7 +28,7 @@ from tests.support.wire import Wire
 
 _LARGE = 200 << 10  # octets: a file of its own
 _DISK = 160 << 20
-_SETTINGS = {**NOWHERE, **ONE_PROCESS}
+_SETTINGS = {**NOWHERE, **ONE_PROCESS, "smtp__min_free_mb": "0"}  # so that disks get full
 
 
 class Mail:
@@ -147,6 +147,28 @@ def test_mail_can_be_deleted_while_the_disk_is_full_or_the_client_is_told(tmp_pa
         assert len(mail.found()) == (0 if deleted else 1)
         (disk / "filler").unlink()
         until(lambda: mail.send() == 250, "mail is taken again")
+
+
+def test_mail_leaves_a_reserve_in_which_people_read_and_delete(tmp_path: Path) -> None:
+    with small_disk(tmp_path, octets=_DISK) as disk, running(disk / "home") as server:
+        mail = Mail(server)
+        assert mail.send(size=_LARGE) == 250
+        until(lambda: len(mail.found()) == 1, "it is delivered")
+        fill(disk / "filler", leave=20 << 20)
+        assert mail.send() == 250
+        server.set(smtp__min_free_mb="30")
+        until(lambda: mail.send() == 452, "mail is refused")
+        who = ("--from", "a@b.example", "--to", mail.box.address, "--client", "192.0.2.1")
+        assert "storage.reserve" in server.command("explain", "deliver", *who, check=False).stdout
+        assert "disk" in causes(server)
+        mail.acknowledged.remove("m1")
+        with mail.session() as client:
+            assert client.retr(1)[2] > _LARGE
+            client.dele(1)
+        assert "m1" not in mail.found()
+        (disk / "filler").unlink()
+        until(lambda: mail.send() == 250, "mail is taken again")
+        mail.reconcile()
 
 
 def test_without_inodes_small_mail_goes_on_and_large_mail_waits(tmp_path: Path) -> None:

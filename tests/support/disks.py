@@ -7,6 +7,7 @@ Failure: `subprocess.CalledProcessError` of a tool.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -48,12 +49,13 @@ def small_disk(folder: Path, *, octets: int, inodes: int = 0) -> Iterator[Path]:
         yield place
 
 
-def fill(file: Path) -> None:
-    """Write into a file until the disk is full."""
+def fill(file: Path, *, leave: int = 0) -> None:
+    """Write into a file until the disk is full, or has so many octets left."""
     for step in (_MIB, 4096, 1):
         with suppress(OSError), file.open("ab", buffering=0) as open_file:
             while True:
                 open_file.write(bytes(step))
+    os.truncate(file, file.stat().st_size - leave)
 
 
 def fill_names(folder: Path) -> None:

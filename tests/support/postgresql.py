@@ -16,19 +16,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 _USER = "postgres"  # the server refuses to run as root
-_QUICK = {
-    "listen_addresses": "",
-    "fsync": "off",
-    "full_page_writes": "off",
-    "shared_buffers": "32MB",
-    "max_connections": "200",
-    "deadlock_timeout": "200ms",
-}
+DURABLE = {"listen_addresses": "", "shared_buffers": "32MB", "max_connections": "200"}
+_QUICK = {**DURABLE, "fsync": "off", "full_page_writes": "off", "deadlock_timeout": "200ms"}
 _MISSING = (
     "PostgreSQL is not installed here, and the contract tests run on it, always: "
     "apt-get install postgresql (make test does that)"
@@ -39,14 +33,72 @@ class ServerMissing(Exception):
     """There is no PostgreSQL to test with."""
 
 
+class ServerFailed(Exception):
+    """PostgreSQL could not be made, started or stopped; its own words."""
+
+
 class Cluster:
-    """A running server."""
+    """A running server.
+
+    Attributes:
+        folder: where its socket is.
+    """
 
     def __init__(self, folder: str) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def url(self, database: str) -> str:
-        return f"postgresql://posthouse@/{database}?host={self._folder}"
+        return f"postgresql://posthouse@/{database}?host={self.folder}"
+
+
+class OwnCluster(Cluster):
+    """A server of one's own, to be stopped and started."""
+
+    def __init__(self, folder: str, settings: Mapping[str, str]) -> None:
+        """Make its files in an empty folder."""
+        super().__init__(folder)
+        self._settings = settings
+        self._programs, self._prefix = _programs(), _as_server_user()
+        if self._prefix:
+            shutil.chown(folder, _USER)
+        self._run(
+            *("initdb", "--username=posthouse", "--auth=trust", "--no-sync", "--encoding=UTF8"),
+            *("--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US"),
+        )
+
+    def start(self) -> None:
+        """Start it; returns when it answers."""
+        options = " ".join(f"-c {name}='{value}'" for name, value in self._settings.items())
+        self._run(
+            *("pg_ctl", "--wait", f"--log={self.folder}/log"),
+            *(f"--options=-k {self.folder} {options}", "start"),
+        )
+
+    def stop(self, mode: str) -> None:
+        """Stop it: `fast` rolls back what is under way, `immediate` is a crash."""
+        self._run("pg_ctl", f"--mode={mode}", "stop")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        words = Path(self.folder, "words")
+        command = [*self._prefix, str(self._programs / program), "-D", f"{self.folder}/data"]
+        with words.open("ab") as said:
+            done = subprocess.run(
+                [*command, *arguments], stdout=said, stderr=said, cwd="/", check=False
+            )
+        if done.returncode:
+            raise ServerFailed(words.read_text(encoding="utf-8", errors="replace"))
+
+
+@contextmanager
+def own(settings: Mapping[str, str]) -> Iterator[OwnCluster]:
+    """Have a server of one's own, started."""
+    with tempfile.TemporaryDirectory(prefix="posthouse-pg-") as folder:
+        server = OwnCluster(folder, settings)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop("immediate")
 
 
 @contextmanager
@@ -111,33 +163,12 @@ def _as_server_user() -> list[str]:
 
 
 def _guard(meeting: Path) -> None:
-    programs, prefix = _programs(), _as_server_user()
-    with tempfile.TemporaryDirectory(prefix="posthouse-pg-") as folder:
-        if prefix:
-            shutil.chown(folder, _USER)
-        data = f"{folder}/data"
-
-        def run(program: str, *arguments: str) -> None:
-            command = [*prefix, str(programs / program), "-D", data, *arguments]
-            with Path(folder, "words").open("ab") as words:
-                done = subprocess.run(command, stdout=words, stderr=words, cwd="/", check=False)
-            if done.returncode:
-                sys.exit(Path(folder, "words").read_text(encoding="utf-8", errors="replace"))
-
-        run(
-            *("initdb", "--username=posthouse", "--auth=trust", "--no-sync", "--encoding=UTF8"),
-            *("--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US"),
-        )
-        options = " ".join(f"-c {name}='{value}'" for name, value in _QUICK.items())
-        run("pg_ctl", "--wait", f"--log={folder}/log", f"--options=-k {folder} {options}", "start")
-        try:
-            print(folder, flush=True)  # noqa: T201 - the answer to the process that waits
-            os.dup2(2, 1)
-            users = os.open(meeting / "postgresql.users", os.O_RDWR)
-            fcntl.flock(users, fcntl.LOCK_EX)  # the last user has gone, and the next one waits
-            (meeting / "postgresql.place").unlink(missing_ok=True)
-        finally:
-            run("pg_ctl", "--mode=immediate", "stop")
+    with own(_QUICK) as server:
+        print(server.folder, flush=True)  # noqa: T201 - the answer to the process that waits
+        os.dup2(2, 1)
+        users = os.open(meeting / "postgresql.users", os.O_RDWR)
+        fcntl.flock(users, fcntl.LOCK_EX)  # the last user has gone, and the next one waits
+        (meeting / "postgresql.place").unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,12 @@ from appliance.mail.headers import received
 from appliance.mail.reply import Reply
 from appliance.operations.house import House
 from appliance.operations.login import LoginResult, Logins
-from appliance.operations.reception import accepted_because, judge_recipient, judge_sender
+from appliance.operations.reception import (
+    accepted_because,
+    judge_recipient,
+    judge_room,
+    judge_sender,
+)
 from appliance.protocol.smtp_data import DataReader, Fault
 from appliance.protocol.smtp_server import SmtpServer, fault_reply
 from appliance.protocol.smtp_server_events import (
@@ -173,6 +178,12 @@ class Conversation:
 
     def _judge_sender(self, event: MailRequested) -> Reply:
         sender = event.command.reverse_path
+        room = judge_room(self._house, size=event.command.size or 0)
+        if not room.accepted:  # and nothing more is written than must be
+            metrics.REFUSED.labels(room.rule).inc()
+            self._logs.note("warning", room.text, message_id=self._id, reason=room.to_dict())
+            assert room.reply is not None
+            return room.reply
         reason = judge_sender(self._house, sender, login=self._logged_in)
         if reason.accepted:
             self._tell(reason)

@@ -113,7 +113,15 @@ def test_messages_on_hold_are_told() -> None:
 def test_disk_is_told_of_below_10_and_5_per_cent(
     free: int, expected: list[tuple[Severity, str]]
 ) -> None:
-    assert found(of_disk(DiskHealth(1000 - free, free, 100 - free // 10))) == expected
+    disk = DiskHealth(1000 - free, free, 100 - free // 10)
+    assert found(of_disk(disk, reserve_mb=0)) == expected
+
+
+def test_a_disk_without_room_for_mail_is_told_of_however_large_it_is() -> None:
+    mib = 1 << 20
+    assert found(of_disk(DiskHealth(0, 100 * mib, 0), reserve_mb=100)) == []
+    short = DiskHealth(0, 100 * mib - 1, 0)
+    assert found(of_disk(short, reserve_mb=100)) == [(Severity.BAD, "disk.reserve")]
 
 
 def certificate(days: int, *, is_self_signed: bool = False) -> CertificateHealth:
