@@ -131,7 +131,7 @@ def _whole_lists(server: Posthouse, size: int) -> Doors:
 
 
 def _fill_queue(house: House, _accounts: Sequence[Account], size: int) -> None:
-    furnish.put_queue(house, size, due_s=(86_400, 2 * 86_400))
+    furnish.put_queue(house, size, due_s=(1800, 3600))
 
 
 def _queue_doors(server: Posthouse, _size: int) -> Doors:
