@@ -60,6 +60,13 @@ class PostgresEngine:
         """Do nothing: the server orders its writers itself."""
         yield
 
+    def acquire(self, *, wait: bool) -> bool:
+        """Say that it is free, but that to write takes time: a server is asked for each step."""
+        return wait
+
+    def let_go(self) -> None:
+        """Do nothing."""
+
     def settle(self) -> None:
         """Do nothing: the server's log writer makes lazy commits durable within a second."""
 

@@ -112,15 +112,32 @@ class SqliteEngine:
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Hold the database's write lock: waits its turn without polling, unlike SQLite's own."""
-        with self._one_thread:
+        self.acquire(wait=True)
+        try:
+            yield
+        finally:
+            self.let_go()
+
+    def acquire(self, *, wait: bool) -> bool:
+        """Take the write lock; returns whether it is held, which waiting ensures."""
+        if not self._one_thread.acquire(blocking=wait):
+            return False
+        try:
             if self._lock_pid != os.getpid():  # opened after the fork, or parent and child share it
                 self._lock_fd = self._open_lock()
                 self._lock_pid = os.getpid()
-            fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
+            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BaseException as error:
+            self._one_thread.release()
+            if isinstance(error, BlockingIOError):
+                return False
+            raise
+        return True
+
+    def let_go(self) -> None:
+        """Let go of the write lock; any thread may, for the one that has taken it."""
+        fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
+        self._one_thread.release()
 
     def _open_lock(self) -> int:
         flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC

@@ -5,6 +5,10 @@ transaction, committed once, and only then answered. No timer: an idle server an
 at once, a busy one shares each fsync among many. A caller that may block commits on its own thread
 when nobody else does: a change of threads costs more than a small commit.
 
+What an event loop hands in by `commit_alike` is written on its own thread, a turn's jobs together,
+and only the commit, which waits for the disk, is the writer thread's: a thread that runs statements
+beside a busy loop waits for the interpreter's lock at each of them (ADR 19).
+
 Jobs of one kind are run by one call for all of them (`commit_alike`): a statement for many rows
 costs a fraction, and each call into the driver is a turn of the interpreter's lock. When anything
 of a batch fails, it is rolled back and run again piece by piece, each in a savepoint of its own.
@@ -16,6 +20,7 @@ Failure: a job's own error goes to its caller alone; a failed commit goes to all
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import zlib
@@ -37,6 +42,7 @@ Alone = Callable[["Transaction"], Sequence[Any]]
 
 _MAX_JOBS = 256
 _MAX_BYTES = 8 << 20
+_MAX_BYTES_HERE = 2 << 20  # of a batch that an event loop writes
 _TURNS = 5  # for a batch that the database rolls back in favour of another
 _ALONE_CLASS = 0x616C6F  # "alo": keeps our advisory locks apart from anybody else's
 _ALONE = Statement(select(func.pg_advisory_xact_lock(_ALONE_CLASS, param("lock"))))
@@ -63,6 +69,12 @@ class Engine(Protocol):
 
     def exclusive(self) -> Any:
         """Return a context manager that keeps other writers away."""
+
+    def acquire(self, *, wait: bool) -> bool:
+        """Keep other writers away; without waiting only where that takes no time."""
+
+    def let_go(self) -> None:
+        """Let other writers in again."""
 
     def settle(self) -> None:
         """Make lazy commits durable."""
@@ -154,6 +166,9 @@ class Writer:
         self._turn = threading.Lock()  # held while committing; taken before `_ready`
         self._ready = threading.Condition()
         self._jobs: list[_Pending] = []
+        self._is_called = False  # the thread, to take jobs
+        self._asked: asyncio.AbstractEventLoop | None = None  # to write them
+        self._written: list[_Pending] = []  # by an event loop; the thread commits
         self._closing = False
         self._thread: threading.Thread | None = None
         self._connection: Transaction | None = None
@@ -180,7 +195,7 @@ class Writer:
                     batch = self._take()
                 self._commit(batch)
             finally:
-                self._turn.release()
+                self._pass_on()
             _answer(batch)
             if not pending.done.is_set():  # others' jobs filled the batch
                 self._call_thread()
@@ -218,7 +233,12 @@ class Writer:
         pending = _Pending(None, size, job, item)
         pending.loop = asyncio.get_running_loop()
         pending.future = pending.loop.create_future()
-        self._enqueue(pending)
+        with self._ready:
+            self._jobs.append(pending)
+            if self._written or self._asked is pending.loop:
+                return pending.future
+            self._asked = pending.loop
+        pending.loop.call_soon(self._write_here)
         return pending.future
 
     def post(self, job: Callable[[Transaction], object], size: int = 0) -> None:
@@ -229,7 +249,8 @@ class Writer:
         """Finish what has been handed in, then close; the next job opens again."""
         with self._ready:
             self._closing = True
-            self._ready.notify()
+            if self._jobs or self._written or self._thread is not None:
+                self._start_or_notify()
             thread = self._thread
         if thread is not None:
             thread.join()
@@ -245,32 +266,120 @@ class Writer:
 
     def _call_thread(self) -> None:
         with self._ready:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
-                self._thread.start()
-            else:
-                self._ready.notify()
+            self._is_called = True
+            self._start_or_notify()
+
+    def _start_or_notify(self) -> None:
+        """Have the thread look, `_ready` being held."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
+            self._thread.start()
+        else:
+            self._ready.notify()
 
     def _work(self) -> None:
         while True:
             with self._ready:
-                while not self._jobs and not self._closing:
+                while not self._is_my_turn():
                     self._ready.wait()
-                if not self._jobs:
-                    self._thread = None
-                    return
-            with self._turn:
-                with self._ready:
+                written, batch = self._written, []
+                if not written:
+                    if not self._jobs:
+                        self._thread = None
+                        return
                     batch = self._take()
-                if batch:
-                    self._commit(batch)
+                    self._is_called = False
+            if written:
+                self._commit_written(written)
+                continue
+            self._commit(batch)
+            self._pass_on()
             _answer(batch)
 
-    def _take(self) -> list[_Pending]:
+    def _is_my_turn(self) -> bool:
+        """Whether the thread has something to do, or to end; with jobs it then has the turn."""
+        if self._written:
+            return True
+        if self._jobs and (self._is_called or self._closing):
+            return self._turn.acquire(blocking=False)
+        return self._closing and not self._jobs
+
+    def _write_here(self) -> None:
+        """Write what has gathered, on an event loop's thread; leave the commit to the writer's."""
+        with self._ready:
+            self._asked = None
+            is_plain = all(each.alike for each in self._jobs)
+            if not self._jobs or not self._turn.acquire(blocking=False):
+                return  # who has the turn passes it on
+        transaction = self._connection
+        if transaction is None or self._is_doubtful or not is_plain or not self._is_free():
+            self._turn.release()
+            self._call_thread()
+            return
+        with self._ready:
+            batch = self._take(_MAX_BYTES_HERE)
+        try:
+            transaction.script(self._engine.begin)
+            is_written = self._run_batch(transaction, batch)
+        except Exception as error:  # noqa: BLE001 - see `_fail`
+            is_written = False
+            self._fail(batch, error)
+        if is_written:
+            with self._ready:
+                self._written = batch
+                self._start_or_notify()
+            return
+        self._engine.let_go()
+        self._pass_on()
+        _answer(batch)
+
+    def _is_free(self) -> bool:
+        """Keep other writers away, where that takes no time."""
+        try:
+            return self._engine.acquire(wait=False)
+        except DatabaseError:  # the thread says so
+            return False
+
+    def _commit_written(self, batch: list[_Pending]) -> None:
+        """Commit what an event loop has written, and have it write what has gathered meanwhile."""
+        assert self._connection is not None
+        try:
+            try:
+                steps.reach(self._before)
+                self._connection.script("COMMIT")
+            finally:
+                self._engine.let_go()
+            steps.reach(self._afterwards)
+        except Exception as error:  # noqa: BLE001 - see `_fail`
+            self._fail(batch, error)
+        else:
+            _act(batch)
+        with self._ready:
+            self._written = []
+        self._pass_on()
+        _answer(batch)
+
+    def _pass_on(self) -> None:
+        """Let go of the turn; somebody sees to the jobs that have come meanwhile."""
+        self._turn.release()
+        with self._ready:
+            if not self._jobs or not (self._asked is None or self._asked.is_closed()):
+                return
+            if self._is_called or self._closing:
+                self._ready.notify()
+                return
+            self._asked = loop = self._jobs[0].loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended
+                loop.call_soon_threadsafe(self._write_here)
+                return
+        self._call_thread()
+
+    def _take(self, most_bytes: int = _MAX_BYTES) -> list[_Pending]:
         size = 0
         for count, pending in enumerate(self._jobs, 1):
             size += pending.size
-            if count >= _MAX_JOBS or size >= _MAX_BYTES:
+            if count >= _MAX_JOBS or size >= most_bytes:
                 batch, self._jobs = self._jobs[:count], self._jobs[count:]
                 return batch
         batch, self._jobs = self._jobs, []
@@ -288,19 +397,18 @@ class Writer:
                     if not turns_left:
                         raise
             steps.reach(self._afterwards)
-        except Exception as error:  # noqa: BLE001 - whatever it was, nobody of this batch gets a 250
-            self._disconnect()
-            self._is_doubtful = self._is_doubtful or self._engine.has_lost(error)
-            failure = error if isinstance(error, DatabaseError) else CommitFailed(str(error))
-            for pending in batch:
-                pending.error = failure
-            return
-        # the same bell is asked for by many jobs of a batch, and rung once
-        for action in dict.fromkeys(each for pending in batch for each in pending.actions):
-            try:
-                action()
-            except Exception:  # noqa: BLE001 - what is durable stays acknowledged
-                _log.exception("an action after a commit failed")
+        except Exception as error:  # noqa: BLE001 - see `_fail`
+            self._fail(batch, error)
+        else:
+            _act(batch)
+
+    def _fail(self, batch: list[_Pending], error: Exception) -> None:
+        """Whatever it was that went wrong with the commit: nobody of this batch gets a 250."""
+        self._disconnect()
+        self._is_doubtful = self._is_doubtful or self._engine.has_lost(error)
+        failure = error if isinstance(error, DatabaseError) else CommitFailed(str(error))
+        for pending in batch:
+            pending.error = failure
 
     def _try(self, batch: list[_Pending]) -> None:
         known = self._connection
@@ -310,17 +418,23 @@ class Writer:
                 self._engine.renew(opened.raw)
                 self._is_doubtful = False
             transaction = self._begin(opened, again=opened is known)
-            failed = self._run_all(transaction, batch)
-            if failed is not None:
-                transaction.script("ROLLBACK")
-                if len(batch) == 1:
-                    batch[0].error = failed
-                    return
-                transaction.script(self._engine.begin)
-                for pending in batch:
-                    self._run_one(transaction, pending)
-            steps.reach(self._before)
-            transaction.script("COMMIT")
+            if self._run_batch(transaction, batch):
+                steps.reach(self._before)
+                transaction.script("COMMIT")
+
+    def _run_batch(self, transaction: Transaction, batch: list[_Pending]) -> bool:
+        """Run a batch in a transaction that has begun; False where it was rolled back."""
+        failed = self._run_all(transaction, batch)
+        if failed is None:
+            return True
+        transaction.script("ROLLBACK")
+        if len(batch) == 1:
+            batch[0].error = failed
+            return False
+        transaction.script(self._engine.begin)
+        for pending in batch:
+            self._run_one(transaction, pending)
+        return True
 
     def _begin(self, transaction: Transaction, *, again: bool) -> Transaction:
         """Begin; where a connection opened earlier was lost unnoticed, once more on a new one."""
@@ -416,6 +530,16 @@ def _run_alone(job: Job, transaction: Transaction) -> Sequence[Any]:
 
 def _run_alike(job: Alike, items: list[Any], transaction: Transaction) -> Sequence[Any]:
     return job(transaction, items)
+
+
+def _act(batch: list[_Pending]) -> None:
+    """Do what is to be done once a batch is durable."""
+    # the same bell is asked for by many jobs of a batch, and rung once
+    for action in dict.fromkeys(each for pending in batch for each in pending.actions):
+        try:
+            action()
+        except Exception:  # noqa: BLE001 - what is durable stays acknowledged
+            _log.exception("an action after a commit failed")
 
 
 def _answer(batch: list[_Pending]) -> None:

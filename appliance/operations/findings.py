@@ -301,7 +301,7 @@ def of_scrub(left: Sequence[str], mended: Sequence[str]) -> Iterator[Finding]:
         yield Finding(
             Severity.BAD,
             "What is kept is damaged",
-            f"{' '.join(left)} `posthouse scrub --mend` mends what can be mended.",
+            f"{' '.join(left)} Mend what can be mended with: posthouse scrub --mend",
             "scrub.left",
             "",
         )

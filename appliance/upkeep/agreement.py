@@ -18,7 +18,7 @@ class Rule:
 
     Attributes:
         name: a word for programs.
-        sentence: for people, with {} for how many there are.
+        what: is broken, for people, with {} for how many there are.
         broken: a query for what breaks it, a row each.
         mend: statements that make it hold again, run in one transaction, in which nobody else
             writes into the tables they change; none where that would be guessing.
@@ -26,7 +26,7 @@ class Rule:
     """
 
     name: str
-    sentence: str
+    what: str
     broken: str
     mend: tuple[str, ...] = ()
     is_deep: bool = True
@@ -76,7 +76,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "queue": (
         Rule(
             "entry-without-content",
-            "{} entries of the queue have no content",
+            "entries of the queue without content: {}",
             """
             SELECT e.id FROM queue_entries e LEFT JOIN queue_contents c ON c.id = e.content_id
             WHERE c.id IS NULL
@@ -85,14 +85,14 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "entry-without-recipient",
-            "{} entries of the queue have no recipient",
+            "entries of the queue without a recipient: {}",
             _STRAY_ENTRIES,
             (f"DELETE FROM queue_entries WHERE id IN ({_STRAY_ENTRIES})",),
             is_deep=False,
         ),
         Rule(
             "recipient-without-entry",
-            "{} recipients belong to no entry of the queue",
+            "recipients of no entry of the queue: {}",
             """
             SELECT r.entry_id FROM queue_recipients r
             LEFT JOIN queue_entries e ON e.id = r.entry_id WHERE e.id IS NULL
@@ -107,7 +107,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "content-without-entry",
-            "{} contents belong to no entry of the queue",
+            "contents of no entry of the queue: {}",
             _STRAY_CONTENTS,
             (f"DELETE FROM queue_contents WHERE id IN ({_STRAY_CONTENTS})",),
         ),
@@ -115,7 +115,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "store": (
         Rule(
             "message-without-content",
-            "{} messages have no content",
+            "messages without content: {}",
             """
             SELECT m.folder_id, m.uid FROM messages m LEFT JOIN contents c ON c.id = m.content_id
             WHERE c.id IS NULL
@@ -124,7 +124,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "message-without-folder",
-            "{} messages lie in no folder",
+            "messages in no folder: {}",
             """
             SELECT m.folder_id, m.uid FROM messages m LEFT JOIN folders f ON f.id = m.folder_id
             WHERE f.id IS NULL
@@ -133,7 +133,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "message-size",
-            "{} messages have another size than their parts together",
+            "messages of another size than their parts together: {}",
             _SIZES,
             (
                 """
@@ -147,7 +147,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "folder-counters",
-            "{} folders count other messages or octets than they hold",
+            "folders that count other messages or octets than they hold: {}",
             _COUNTED,
             (
                 f"""
@@ -163,7 +163,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "folder-unread",
-            "{} folders count other unread messages than they hold",
+            "folders that count other unread messages than they hold: {}",
             _UNREAD,
             (
                 f"""
@@ -175,7 +175,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "content-references",
-            "{} contents are shown by another number of messages than they count",
+            "contents shown by another number of messages than they count: {}",
             _REFS,
             (
                 """
@@ -192,7 +192,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "sort-keys-stray",
-            "{} sort keys belong to no message",
+            "sort keys of no message: {}",
             """
             SELECT o.folder_id, o.uid FROM orders o
             LEFT JOIN messages m ON m.folder_id = o.folder_id AND m.uid = o.uid
@@ -207,7 +207,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(  # they are made again when somebody sorts the folder
             "sort-keys-missing",
-            "{} folders lack sort keys of their messages",
+            "folders without sort keys of their messages: {}",
             _UNSORTED,
             (
                 f"UPDATE folders SET ordered_uid = -1 WHERE id IN ({_UNSORTED})",
@@ -222,7 +222,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "directory": (
         Rule(
             "mailbox-without-postoffice",
-            "{} mailboxes belong to no post office",
+            "mailboxes of no post office: {}",
             """
             SELECT m.id FROM mailboxes m LEFT JOIN postoffices p ON p.id = m.postoffice_id
             WHERE m.deleted_at = 0 AND p.id IS NULL
@@ -230,7 +230,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "domain-without-postoffice",
-            "{} domains belong to no post office",
+            "domains of no post office: {}",
             """
             SELECT d.id FROM domains d LEFT JOIN postoffices p ON p.id = d.postoffice_id
             WHERE d.deleted_at = 0 AND p.id IS NULL
@@ -238,7 +238,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "address-without-mailbox",
-            "{} addresses lead to no mailbox",
+            "addresses that lead to no mailbox: {}",
             """
             SELECT a.id FROM addresses a LEFT JOIN mailboxes m ON m.id = a.mailbox_id
             WHERE a.deleted_at = 0 AND m.id IS NULL

@@ -246,7 +246,7 @@ class _Work:
         self._find(
             name,
             rule.name,
-            f"In the {name} database {rule.sentence.format(len(broken))}.",
+            f"In the {name} database, {rule.what.format(len(broken))}.",
             count=len(broken),
             left=left,
             examples=[" ".join(map(str, row)) for row in broken],
@@ -383,10 +383,10 @@ class _Work:
 
 
 _SENTENCES = {
-    "content-nowhere": "{} contents of the {} database are neither in a row nor in a file.",
-    "missing-file": "{} contents of the {} database have lost their file.",
-    "unreadable-file": "{} contents of the {} database can't be read from their files.",
-    "damaged-content": "{} contents of the {} database are not the octets that were written.",
+    "content-nowhere": "In the {1} database, contents neither in a row nor in a file: {0}.",
+    "missing-file": "In the {1} database, contents that have lost their file: {0}.",
+    "unreadable-file": "In the {1} database, contents that can't be read from their files: {0}.",
+    "damaged-content": "In the {1} database, contents other than what was written: {0}.",
 }
 
 

@@ -207,6 +207,118 @@ def test_of_jobs_that_are_alike_only_the_failing_one_fails(database: Database) -
     assert "bad" not in keys(database)
 
 
+def test_what_an_event_loop_hands_in_is_written_on_its_own_thread_where_that_takes_no_time(
+    database: Database,
+) -> None:
+    writers: list[str] = []
+
+    def note(transaction: Transaction, items: Sequence[str]) -> list[str]:
+        writers.append(threading.current_thread().name)
+        return add_all(transaction, items)
+
+    async def write() -> None:
+        await database.commit_alike(note, "opens")  # by the writer's thread: that takes time
+        writers.clear()
+        both = await asyncio.gather(*(database.commit_alike(note, each) for each in ("a", "b")))
+        assert both == ["a", "b"]
+
+    asyncio.run(write())
+    here = "MainThread" if database.dialect == "sqlite" else "writer"
+    assert set(writers) == {here}
+    assert keys(database) == {"opens", "a", "b"}
+
+
+def test_an_event_loop_does_not_wait_for_another_process_that_writes(database: Database) -> None:
+    async def write() -> str:
+        await database.commit_alike(add_all, "opens")
+        with database.engine.exclusive():
+            future = database.commit_alike(add_all, "waits")
+            for _ in range(10):  # the loop goes round
+                await asyncio.sleep(0)
+            assert database.dialect != "sqlite" or not future.done()
+        return await future
+
+    assert asyncio.run(write()) == "waits"
+
+
+def test_of_what_an_event_loop_writes_only_the_failing_one_fails(database: Database) -> None:
+    async def write(*items: str) -> list[object]:
+        await database.commit_alike(add_all, items[0] + ".opens")
+        each = (database.commit_alike(add_all, item) for item in items)
+        return list(await asyncio.gather(*each, return_exceptions=True))
+
+    a, bad, b = asyncio.run(write("a", "bad", "b"))
+    assert (a, b) == ("a", "b")
+    assert isinstance(bad, LookupError)
+    (alone,) = asyncio.run(_alone(database))
+    assert isinstance(alone, LookupError)
+    assert keys(database) == {"a.opens", "a", "b"}
+
+
+async def _alone(database: Database) -> list[object]:
+    return list(await asyncio.gather(database.commit_alike(add_all, "bad"), return_exceptions=True))
+
+
+def test_a_failed_commit_of_what_an_event_loop_wrote_is_told_and_the_next_goes_on(
+    database: Database, gate: Gate
+) -> None:
+    async def write() -> None:
+        await database.commit_alike(add_all, "opens")
+        failures_left = ["once"]
+
+        def fail(label: str) -> None:
+            if label == "state.commit.before" and failures_left:
+                failures_left.pop()
+                raise OSError("no space")
+
+        gate(fail)
+        with pytest.raises(CommitFailed, match="no space"):
+            await database.commit_alike(add_all, "lost")
+        assert await database.commit_alike(add_all, "kept") == "kept"
+
+    asyncio.run(write())
+    assert keys(database) == {"opens", "kept"}
+
+
+def test_event_loops_and_threads_that_write_at_once_lose_nothing_and_wait_for_nobody(
+    database: Database,
+) -> None:
+    def by_thread(name: str) -> None:
+        for number in range(40):
+            database.transact(adding(f"{name}.{number}"), lazy=number % 2 == 1)
+
+    async def by_loop() -> None:
+        threads = [asyncio.to_thread(by_thread, f"thread{each}") for each in range(3)]
+        rounds = [_rounds(database, f"loop{each}") for each in range(10)]
+        await asyncio.wait_for(asyncio.gather(*threads, *rounds), 60)
+
+    asyncio.run(by_loop())
+    assert len(keys(database)) == 3 * 40 + 10 * 40
+
+
+async def _rounds(database: Database, name: str) -> None:
+    for number in range(40):
+        item = f"{name}.{number}"
+        assert await database.commit_alike(add_all, item) == item
+        if number % 10 == 0:
+            await database.commit(lambda _: None)
+
+
+def test_close_finishes_what_an_event_loop_has_just_handed_in(database: Database) -> None:
+    async def write() -> list[str]:
+        await database.commit_alike(add_all, "opens")
+        futures = [database.commit_alike(add_all, each) for each in ("a", "b")]
+        database.writer.close()
+        return list(await asyncio.gather(*futures))
+
+    assert asyncio.run(write()) == ["a", "b"]
+    assert asyncio.run(write_again(database)) == "on another loop"
+
+
+async def write_again(database: Database) -> str:
+    return await database.commit_alike(add_all, "on another loop")
+
+
 def test_job_that_fails_alone_is_run_once_and_leaves_nothing(database: Database) -> None:
     runs: list[int] = []
 

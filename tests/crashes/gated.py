@@ -68,6 +68,11 @@ def answer_early() -> None:
             transaction.script("COMMIT")
         steps.reach(self._afterwards)
 
+    def write_here(self: writer.Writer) -> None:
+        self._asked = None
+        self._call_thread()
+
+    writer.Writer._write_here = write_here  # type: ignore[method-assign] # noqa: SLF001 - the same
     writer.Writer._commit = commit  # type: ignore[method-assign] # noqa: SLF001 - the same
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from load import Ledger, Reader, Sender
+
+from tests.support.serving import free_port_base
+
+__all__ = ["Account", "NotYet", "Server", "free_port_base", "furnish", "load", "wait_for"]
 
 _GATED = Path(__file__).with_name("gated.py")
 _POSTHOUSE = Path(sys.executable).with_name("posthouse")
@@ -165,17 +168,3 @@ def wait_for(condition: Callable[[], bool], within_s: float, complaint: str) -> 
         if time.monotonic() > deadline:
             raise NotYet(complaint)
         threading.Event().wait(0.01)
-
-
-def free_port_base() -> int:
-    """Find a base whose ports are free."""
-    for base in range(20000, 60000, 1000):
-        try:
-            for port in (25, 80, 110, 465, 587, 995, 8080):
-                with socket.socket() as probe:
-                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    probe.bind(("127.0.0.1", base + port))
-        except OSError:
-            continue
-        return base
-    raise SystemExit("no free ports")

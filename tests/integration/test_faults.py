@@ -12,6 +12,7 @@ import resource
 import select
 import smtplib
 import sqlite3
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -220,6 +221,38 @@ def test_nothing_is_acknowledged_while_writes_fail(tmp_path: Path) -> None:
             assert server.perform(Scrub()).findings == []
         finally:
             server.stop()
+
+
+def test_nothing_is_acknowledged_while_syncs_fail(tmp_path: Path) -> None:
+    with running(tmp_path / "home") as server:
+        mail = Mail(server)
+        assert [mail.send(), mail.send(size=_LARGE)] == [250, 250]
+        with syncs_failing(server.service("smtp")):
+            codes = [mail.send(size=size) for size in (500, _LARGE, 20_000, 500)]
+        assert set(codes) <= {451, 452}, codes
+        server.until_logged("SMTP", "Debug", "was not accepted")
+        assert [mail.send(), mail.send(size=_LARGE)] == [250, 250]
+        mail.reconcile()
+        assert server.perform(Scrub()).findings == []
+
+
+@contextmanager
+def syncs_failing(pid: int) -> Iterator[None]:
+    """Have each fsync(2) and fdatasync(2) of a process fail with EIO."""
+    calls = "fsync,fdatasync"
+    inject = ("-e", f"trace={calls}", "-e", f"inject={calls}:error=EIO")
+    words = ("strace", "-f", "-qq", "-o", "/dev/null", *inject, "-p", str(pid))
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL) as tracer:
+        traced = f"TracerPid:\t{tracer.pid}\n"
+        threads = Path(f"/proc/{pid}/task")
+        until(
+            lambda: all(traced in (each / "status").read_text() for each in threads.iterdir()),
+            "strace has all of its threads",
+        )
+        try:
+            yield
+        finally:
+            tracer.terminate()
 
 
 def test_a_slow_disk_makes_senders_wait_and_nobody_else(tmp_path: Path) -> None:

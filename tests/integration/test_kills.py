@@ -22,6 +22,14 @@ def test_nothing_acknowledged_is_lost_or_doubled_by_a_kill_at_any_labelled_step(
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+def test_nor_on_postgresql_when_its_connections_are_cut_or_it_restarts_or_crashes() -> None:
+    steps = "queue.commit.before,store.commit.after,queue.mark.before,sender.sent"
+    blows = "postgresql.hang-up,postgresql.restart,postgresql.crash"
+    where = ("--database", "postgresql", "--steps", f"{steps},{blows}")
+    result = _kill("--n", "7", "--seed", "3", *where)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
 def test_mail_is_lost_when_the_acknowledgement_comes_before_the_commit() -> None:
     steps = ("--steps", "queue.commit.before")
     result = _kill("--n", "6", "--seed", "2", "--break", "early-answer", *steps)

@@ -48,4 +48,4 @@ def disagreements(role: str, ask: Ask) -> Iterator[str]:
     """Yield a sentence for whatever in a database does not fit together."""
     for rule in RULES.get(role, ()):
         if not rule.is_deep and (found := len(ask(rule.broken))):
-            yield rule.sentence.format(found)
+            yield rule.what.format(found)
