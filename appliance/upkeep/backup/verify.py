@@ -162,7 +162,7 @@ def _database(ask: Ask, name: str, found: Verdict, counted: Counter[str], named:
         found.damage(f"The {name} database is of version {is_version}, not {version}.")
     counted.update(checks.count(role, ask))
     for sentence in checks.disagreements(role, ask):
-        found.problems.append(f"In the {name} database {sentence}.")
+        found.problems.append(f"In the {name} database, {sentence}.")
     known = found.manifest.files
     for path, size in checks.content_files(role, ask):
         named.add(path)
