@@ -70,6 +70,17 @@ def _open(server: Server, service: str) -> dict[int, int]:
     return found
 
 
+def _until_all_serve(server: Server, service: str) -> None:
+    """Wait until each process is given clients: one that has just been started is given none."""
+
+    def shared() -> bool:
+        with _clients(server, service, [_EXEMPT] * 2 * _PROCESSES):
+            return len(shares := _open(server, service)) == _PROCESSES and all(shares.values())
+
+    until(shared, f"all processes of {service} serve")
+    _until_empty(server, service)
+
+
 def _until_empty(server: Server, service: str) -> None:
     until(lambda: not sum(_open(server, service).values()), f"all clients of {service} have gone")
 
@@ -79,6 +90,7 @@ def test_clients_that_come_together_are_spread_over_the_processes(
     busy: Server, service: str
 ) -> None:
     _until_empty(busy, service)
+    _until_all_serve(busy, service)
     with _clients(busy, service, [_EXEMPT] * 50) as let_in:
         assert let_in == 50
         shares = _open(busy, service)
