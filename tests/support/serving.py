@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,6 +44,7 @@ ONE_PROCESS = {"smtp__processes": "1", "pop__processes": "1"}
 _WELL_KNOWN = (25, 80, 110, 465, 587, 995, 8080)
 _CALL = Call(Actor(ActorKind.OPERATOR, "tests"), "tests")
 _numbers = count(1)
+_claims: list[socket.socket] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,8 +302,12 @@ def _around(octets: bytes, sign: bytes) -> str:
 
 
 def free_port_base() -> int:
-    """Find a base whose ports are free, below those that the system gives to clients."""
-    for base in random.sample(range(12_000, 24_000, 10), 200):
+    """Find a base whose ports are free, below those that the system gives to clients.
+
+    Two processes of tests never find the same port, even before a server has it: each keeps bases
+    of its own while it lives (0 to 29 above a thousand, so that no two well-known ports meet).
+    """
+    for base in range(12_000 + _share(), 24_000, 1000):
         with ExitStack() as probes, suppress(OSError):
             for port in _WELL_KNOWN:
                 probe = probes.enter_context(socket.socket())
@@ -310,3 +315,16 @@ def free_port_base() -> int:
                 probe.bind(("127.0.0.1", base + port))
             return base
     raise RuntimeError("no free ports between 12000 and 33000")
+
+
+@cache
+def _share() -> int:
+    """Take a number that no other living process of tests has, until this one ends."""
+    for number in range(30):
+        claim = socket.socket(socket.AF_UNIX)
+        with suppress(OSError):  # another has this one
+            claim.bind(f"\0posthouse-tests-{number}")
+            _claims.append(claim)
+            return number
+        claim.close()
+    raise RuntimeError("more than 30 processes of tests look for ports")
