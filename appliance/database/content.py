@@ -144,11 +144,11 @@ class ContentWriter:
 
     def beginning(self) -> bytes:
         """Return the first octets (128 KiB at most): enough for the header section."""
-        return self.head or b"".join(self._chunks)
+        return self.head or self._joined()
 
     def body(self) -> bytes | None:
         """Return the octets of a small content, None for a file."""
-        return None if self._file is not None else b"".join(self._chunks)
+        return None if self._file is not None else self._joined()
 
     def file_name(self) -> str | None:
         """Return the file's name, None for a small content."""
@@ -184,6 +184,11 @@ class ContentWriter:
                 pass
             finally:
                 self._folder.remove(self._name)
+
+    def _joined(self) -> bytes:
+        whole = b"".join(self._chunks)
+        self._chunks = [whole]
+        return whole
 
     def _spill(self) -> None:
         flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY

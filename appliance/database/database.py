@@ -64,6 +64,10 @@ class Database:
         """Run a job for many callers' items at once (see `Writer.commit_alike`)."""
         return self.writer.commit_alike(job, item, size)
 
+    def expect(self) -> Callable[[], None]:
+        """Hear of an item that will be handed in soon (see `Writer.expect`)."""
+        return self.writer.expect()
+
     def release(self) -> None:
         """Close all connections; they open again when needed."""
         self.writer.close()

@@ -72,6 +72,10 @@ class SqliteEngine:
             )
             run = raw.execute
             run("PRAGMA page_size=16384")
+            # a statement that may fail keeps the way back in memory, and creates no file for it
+            run("PRAGMA temp_store=MEMORY")
+            # Debian's SQLite writes what is deleted once more, as zeros
+            run("PRAGMA secure_delete=FAST")
             if writes:
                 self._use_wal(raw)
                 run(f"PRAGMA synchronous={'NORMAL' if lazy else 'FULL'}")

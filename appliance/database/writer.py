@@ -7,7 +7,8 @@ when nobody else does: a change of threads costs more than a small commit.
 
 What an event loop hands in by `commit_alike` is written on its own thread, a turn's jobs together,
 and only the commit, which waits for the disk, is the writer thread's: a thread that runs statements
-beside a busy loop waits for the interpreter's lock at each of them (ADR 19).
+beside a busy loop waits for the interpreter's lock at each of them (ADR 19). A batch waits a moment
+for what is known to be on its way, and where nothing is, the loop commits itself (ADR 20).
 
 Jobs of one kind are run by one call for all of them (`commit_alike`): a statement for many rows
 costs a fraction, and each call into the driver is a turn of the interpreter's lock. When anything
@@ -23,6 +24,7 @@ import asyncio
 import contextlib
 import logging
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -43,6 +45,8 @@ Alone = Callable[["Transaction"], Sequence[Any]]
 _MAX_JOBS = 256
 _MAX_BYTES = 8 << 20
 _MAX_BYTES_HERE = 2 << 20  # of a batch that an event loop writes
+_PATIENCE_S = 0.002  # that a batch waits for what is on its way
+_QUICK_S = 0.005  # a commit that an event loop may carry out itself
 _TURNS = 5  # for a batch that the database rolls back in favour of another
 _ALONE_CLASS = 0x616C6F  # "alo": keeps our advisory locks apart from anybody else's
 _ALONE = Statement(select(func.pg_advisory_xact_lock(_ALONE_CLASS, param("lock"))))
@@ -169,6 +173,10 @@ class Writer:
         self._is_called = False  # the thread, to take jobs
         self._asked: asyncio.AbstractEventLoop | None = None  # to write them
         self._written: list[_Pending] = []  # by an event loop; the thread commits
+        self._coming = 0  # items that are on their way, of this wave
+        self._wave = 0
+        self._waiting: asyncio.TimerHandle | None = None  # for them, with jobs that have come
+        self._took_s = _QUICK_S  # the last commit of what an event loop had written
         self._closing = False
         self._thread: threading.Thread | None = None
         self._connection: Transaction | None = None
@@ -238,8 +246,20 @@ class Writer:
             if self._written or self._asked is pending.loop:
                 return pending.future
             self._asked = pending.loop
-        pending.loop.call_soon(self._write_here)
+        self._ask(pending.loop)
         return pending.future
+
+    def expect(self) -> Callable[[], None]:
+        """Hear of an item that the running event loop will hand in soon by `commit_alike`.
+
+        A batch waits for it, 2 ms at most and only once: a slow client holds up nobody's commit for
+        long, and nobody's a second time.
+
+        Returns:
+            What to call just before it is handed in, or when it won't be.
+        """
+        self._coming += 1
+        return partial(self._arrive, self._wave)
 
     def post(self, job: Callable[[Transaction], object], size: int = 0) -> None:
         """Run a job without waiting for it; an error is logged."""
@@ -304,8 +324,34 @@ class Writer:
             return self._turn.acquire(blocking=False)
         return self._closing and not self._jobs
 
+    def _arrive(self, wave: int) -> None:
+        if wave != self._wave:
+            return
+        self._coming -= 1
+        if not self._coming and self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+            asyncio.get_running_loop().call_soon(self._write_here)
+
+    def _ask(self, loop: asyncio.AbstractEventLoop) -> None:
+        """On an event loop's thread: write soon, with what is on its way."""
+        if self._coming and len(self._jobs) < _MAX_JOBS:
+            self._waiting = loop.call_later(_PATIENCE_S, self._write_without)
+        else:
+            loop.call_soon(self._write_here)
+
+    def _write_without(self) -> None:
+        """Write without what has not come; the next batches don't wait for that either."""
+        self._coming, self._wave = 0, self._wave + 1
+        self._write_here()
+
     def _write_here(self) -> None:
-        """Write what has gathered, on an event loop's thread; leave the commit to the writer's."""
+        """Write what has gathered, on an event loop's thread; leave the commit to the writer's.
+
+        Unless several callers wait, nobody is on the way to join them, and commits take no time:
+        then the loop has nothing better to do.
+        """
+        self._waiting = None
         with self._ready:
             self._asked = None
             is_plain = all(each.alike for each in self._jobs)
@@ -324,6 +370,9 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - see `_fail`
             is_written = False
             self._fail(batch, error)
+        if is_written and len(batch) > 1 and not self._coming and self._took_s < _QUICK_S:
+            self._commit_written(batch)
+            return
         if is_written:
             with self._ready:
                 self._written = batch
@@ -343,12 +392,14 @@ class Writer:
     def _commit_written(self, batch: list[_Pending]) -> None:
         """Commit what an event loop has written, and have it write what has gathered meanwhile."""
         assert self._connection is not None
+        began = time.perf_counter()
         try:
             try:
                 steps.reach(self._before)
                 self._connection.script("COMMIT")
             finally:
                 self._engine.let_go()
+                self._took_s = time.perf_counter() - began
             steps.reach(self._afterwards)
         except Exception as error:  # noqa: BLE001 - see `_fail`
             self._fail(batch, error)
@@ -371,7 +422,7 @@ class Writer:
             self._asked = loop = self._jobs[0].loop
         if loop is not None:
             with contextlib.suppress(RuntimeError):  # it has ended
-                loop.call_soon_threadsafe(self._write_here)
+                loop.call_soon_threadsafe(self._ask, loop)
                 return
         self._call_thread()
 

@@ -204,6 +204,14 @@ class Queue:
         """Forget the keys of submissions from before a time; returns how many."""
         return self.database.transact(lambda tx: tx.run(_FORGET, {"before": before_us}), lazy=True)
 
+    def expect(self) -> Callable[[], None]:
+        """Hear from an event loop that a message is coming in, so that others' commit waits for it.
+
+        Returns:
+            What to call just before it is submitted, or when it won't be (see `Writer.expect`).
+        """
+        return self.database.expect()
+
     def submit_async(
         self,
         envelope: Envelope,

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from sqlalchemy import insert, select, update
 
+from appliance.database import writer
 from appliance.database.database import Database
 from appliance.database.errors import CommitFailed, Conflict, StoreBusy
 from appliance.database.postgresql import PostgresEngine
@@ -65,8 +66,8 @@ def held_up(database: Database, *, lazy: bool = False) -> Iterator[None]:
         begun.set()
         assert go_on.wait(_PATIENCE_S)
 
-    writer = database.lazy_writer if lazy else database.writer
-    writer.post(wait)
+    busy = database.lazy_writer if lazy else database.writer
+    busy.post(wait)
     assert begun.wait(_PATIENCE_S)
     try:
         yield
@@ -317,6 +318,65 @@ def test_close_finishes_what_an_event_loop_has_just_handed_in(database: Database
 
 async def write_again(database: Database) -> str:
     return await database.commit_alike(add_all, "on another loop")
+
+
+def test_a_batch_waits_for_what_is_on_its_way(
+    database: Database, commits: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "_PATIENCE_S", 3600.0)
+
+    async def write() -> None:
+        await database.commit_alike(add_all, "opens")
+        commits.clear()
+        arrive, give_up = database.expect(), database.expect()
+        first = database.commit_alike(add_all, "first")
+        for _ in range(10):  # the loop goes round
+            await asyncio.sleep(0)
+        assert not first.done()
+        give_up()
+        arrive()
+        second = database.commit_alike(add_all, "second")
+        assert [*await asyncio.wait_for(asyncio.gather(first, second), 60)] == ["first", "second"]
+
+    asyncio.run(write())
+    assert len(commits) == 1
+
+
+def test_nobody_is_waited_for_twice(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def write() -> None:
+        await database.commit_alike(add_all, "opens")
+        arrive = database.expect()
+        await database.commit_alike(add_all, "has waited")
+        monkeypatch.setattr(writer, "_PATIENCE_S", 3600.0)
+        await asyncio.wait_for(database.commit_alike(add_all, "does not wait"), 60)
+        arrive()  # late
+        await asyncio.wait_for(database.commit_alike(add_all, "late"), 60)
+
+    asyncio.run(write())
+    assert keys(database) == {"opens", "has waited", "does not wait", "late"}
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+def test_an_event_loop_commits_itself_where_several_wait_and_commits_take_no_time(
+    database: Database, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committers: list[str] = []
+
+    def note(label: str) -> None:
+        if label == "state.commit.before":
+            committers.append(threading.current_thread().name)
+
+    async def write() -> None:
+        monkeypatch.setattr(writer, "_QUICK_S", 3600.0)
+        await database.commit_alike(add_all, "opens")
+        gate(note)
+        await database.commit_alike(add_all, "alone")
+        await asyncio.gather(*(database.commit_alike(add_all, each) for each in ("a", "b")))
+        monkeypatch.setattr(writer, "_QUICK_S", 0.0)  # the disk has become slow
+        await asyncio.gather(*(database.commit_alike(add_all, each) for each in ("c", "d")))
+
+    asyncio.run(write())
+    assert committers == ["writer", "MainThread", "writer"]
 
 
 def test_job_that_fails_alone_is_run_once_and_leaves_nothing(database: Database) -> None:

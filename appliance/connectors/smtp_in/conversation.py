@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from appliance.connectors.smtp_in.adapter import Adapter
 from appliance.database.content import ContentWriter
@@ -74,6 +74,7 @@ class Conversation:
         self._foreseen: dict[Address, Target] = {}
         self._max_size = settings[smtp.max_message_kb] * 1024
         self._content: ContentWriter | None = None  # while it comes in
+        self._arrive: Callable[[], None] | None = None  # the queue expects a message
         self._reader = DataReader()
         is_mx = adapter.listener.name == "smtp"  # elsewhere clients submit, after a login
         local_domain = house.local_domain
@@ -133,12 +134,15 @@ class Conversation:
                 self._adapter.hang_up()
         else:
             self._answer(event, octets)
+        if self._arrive is not None and engine.mail is None:
+            self._be_expected(is_coming=False)
 
     def gone(self, error: Exception | None) -> None:
         """Let go of a content that has not come to its end."""
         if self._content is not None:
             self._content.abandon()
             self._content = None
+        self._be_expected(is_coming=False)
         if not self.engine.is_closing:
             why = f": {error}" if error else ""
             self._logs.detail(f"{self._client} has gone{why}", message_id=self._id)
@@ -187,6 +191,7 @@ class Conversation:
         reason = judge_sender(self._house, sender, login=self._logged_in)
         if reason.accepted:
             self._tell(reason)
+            self._be_expected(is_coming=True)
             return Reply(250, "2.1.0", _OK)
         self._refuse(reason, "", sender)
         assert reason.reply is not None
@@ -301,6 +306,7 @@ class Conversation:
         if not reader.finished:
             return b""
         self._content = None
+        self._be_expected(is_coming=False)
         if self._is_full:
             text = "Insufficient system storage, please try again later"
             self._finish(Reply(452, "4.3.1", text))
@@ -310,6 +316,12 @@ class Conversation:
         else:
             self._submit(content)
         return reader.rest
+
+    def _be_expected(self, *, is_coming: bool) -> None:
+        """Have the queue's next commit wait for this message, from MAIL to the content's end."""
+        if self._arrive is not None:
+            self._arrive()
+        self._arrive = self._house.queue.expect() if is_coming else None
 
     def _refuse_content(self, fault: Fault) -> Reply:
         engine = self.engine
