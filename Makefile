@@ -23,9 +23,9 @@ BIN := .venv/bin
 # What the tests use besides Python: real clients, and PostgreSQL for the contract tests.
 # swaks and fetchmail speak TLS through libnet-ssleay-perl and OpenSSL; initdb refuses root, so the
 # tests change users with setpriv (util-linux); procps looks at the processes that a test left.
-# strace has calls of the kernel fail. Chromium walks through the pages, litmus through HTTPMail's WebDAV. Vagrant reads the Vagrantfile.
+# strace has calls of the kernel fail, faketime sets the clock of single processes. Chromium walks through the pages, litmus through HTTPMail's WebDAV. Vagrant reads the Vagrantfile.
 # debootstrap and systemd-container make the hosts that tests/appliance provisions over ssh.
-TEST_PACKAGES := chromium curl debootstrap fetchmail iproute2 libnet-ssleay-perl litmus nbdkit openssh-client \
+TEST_PACKAGES := chromium curl debootstrap faketime fetchmail iproute2 libnet-ssleay-perl litmus nbdkit openssh-client \
 	postgresql procps qemu-system-common strace swaks systemd-container util-linux vagrant \
 	vagrant-libvirt
 

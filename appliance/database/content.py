@@ -95,6 +95,18 @@ class ContentFolder:
                 os.link(source, path)
         sync_folder(path.parent)
 
+    def check(self, name: str) -> None:
+        """See whether a file is still there, in the transaction that names it.
+
+        Housekeeping sweeps files that no row names an hour after they were made, by the clock; a
+        clock that jumps makes an hour of a moment.
+
+        Raises:
+            CommitFailed: it has gone.
+        """
+        if not self.file(name).exists():
+            raise CommitFailed(f"the content {name} was removed before anything named it")
+
     def remove(self, name: str) -> None:
         """Unlink a content's file that no row names any more; one that has gone is no error.
 
@@ -163,16 +175,9 @@ class ContentWriter:
             sync_folder(self._folder.file(self._name).parent)
 
     def check(self) -> None:
-        """See whether a file is still there, in the transaction that names it.
-
-        Housekeeping sweeps files that no row names an hour after they were made, by the clock; a
-        clock that jumps makes an hour of a moment.
-
-        Raises:
-            CommitFailed: it has gone.
-        """
-        if self._file is not None and not self._folder.file(self._name).exists():
-            raise CommitFailed(f"the content {self._name} was removed before anything named it")
+        """See whether a file is still there (see `ContentFolder.check`)."""
+        if self._file is not None:
+            self._folder.check(self._name)
 
     def abandon(self) -> None:
         """Throw away what was written."""

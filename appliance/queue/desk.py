@@ -21,6 +21,7 @@ from sqlalchemy import (
     update,
 )
 
+from appliance.database.orphans import NamedFiles
 from appliance.database.statement import Row, Statement, param
 from appliance.database.writer import Transaction
 from appliance.journey.event import Event
@@ -387,10 +388,9 @@ class Desk:
                 found.difference_update(row[0] for row in rows)
         return found
 
-    def content_files(self) -> set[str]:
-        """Return the names of the content files that rows name."""
-        with self._database.reader() as connection:
-            return {row.file for row in connection.rows(_FILES)}
+    def files(self) -> NamedFiles:
+        """Return the content files."""
+        return NamedFiles(self._queue.folder, self._database, _FILES)
 
     def _run(self, statement: Statement, params: dict[str, Any]) -> int:
         return self._database.transact(lambda transaction: transaction.run(statement, params))

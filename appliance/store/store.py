@@ -15,9 +15,11 @@ from sqlalchemy import delete, select
 
 from appliance.database.content import ContentFolder
 from appliance.database.databases import Databases
+from appliance.database.orphans import NamedFiles
 from appliance.database.statement import Statement, param
+from appliance.database.writer import Transaction
 from appliance.runtime import steps
-from appliance.runtime.clock import MICROSECONDS, Clock, first_id
+from appliance.runtime.clock import Clock, first_id
 from appliance.store import delivery, reading, removal, tables
 from appliance.store.chosen import possible
 from appliance.store.contents import content_folder
@@ -72,15 +74,21 @@ class Store:
         Raises:
             ContentsMissing: files of some messages can't be linked; those without them can be
                 delivered by another call.
+            CommitFailed: nothing was delivered; it may be tried again.
         """
         now = self._clock.now_us()
-        linked = delivery.link(self.folder(postoffice_id), deliveries)
+        folder = self.folder(postoffice_id)
+        linked = delivery.link(folder, deliveries)
         if linked:
             steps.reach("store.content-linked")
         size = sum({each.entry_id: each.content.size for each in deliveries}.values())
-        return self._databases.store(postoffice_id).transact(
-            lambda tx: delivery.deliver(tx, postoffice_id, deliveries, linked, now), size
-        )
+
+        def job(transaction: Transaction) -> list[bool]:
+            for name in linked.values():
+                folder.check(name)
+            return delivery.deliver(transaction, postoffice_id, deliveries, linked, now)
+
+        return self._databases.store(postoffice_id).transact(job, size)
 
     def mailbox(self, postoffice_id: int, mailbox_id: int) -> MailboxStore:
         """Return one mailbox, to read and file mail in it."""
@@ -192,21 +200,10 @@ class Store:
                 return 0
         return database.transact(lambda tx: tx.run(_FORGET_FILINGS, wanted))
 
-    def content_files(self, postoffice_id: int) -> set[str]:
-        """Return the names of the content files that rows name."""
-        with self._databases.store(postoffice_id).reader() as connection:
-            return {row.file for row in connection.rows(_FILES, {"po": postoffice_id})}
-
-    def sweep(self, postoffice_id: int, *, older_than_s: int) -> int:
-        """Unlink content files that no row names and that are older than some time."""
-        named = self.content_files(postoffice_id)
-        limit_s = self._clock.now_us() / MICROSECONDS - older_than_s
-        swept = 0
-        for path in self.folder(postoffice_id).names():
-            if path.name not in named and path.stat().st_ctime < limit_s:
-                path.unlink(missing_ok=True)
-                swept += 1
-        return swept
+    def files(self, postoffice_id: int) -> NamedFiles:
+        """Return a post office's content files."""
+        database = self._databases.store(postoffice_id)
+        return NamedFiles(self.folder(postoffice_id), database, _FILES, {"po": postoffice_id})
 
     def _remove_folders(self, owner: Owner) -> int:
         database = self._databases.store(owner.postoffice_id)

@@ -14,8 +14,8 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from appliance.database.content import CHUNK, ContentFolder
 from appliance.database.database import Database
 from appliance.database.databases import PATHS
 from appliance.database.errors import DatabaseError
+from appliance.database.orphans import ORPHAN_S, NamedFiles
 from appliance.database.statement import SQLITE, Statement, param
 from appliance.database.writer import Transaction
 from appliance.operations.health import SCRUB_REPORT
@@ -40,7 +41,6 @@ from appliance.store import tables as store_tables
 from appliance.upkeep.agreement import RULES, TABLES, Rule
 from appliance.upkeep.backup.files import Progress, silent
 
-_ORPHAN_S = 3600  # a younger file may belong to a commit under way
 _AT_ONCE = 64  # contents: 8 MiB at most
 _EXAMPLES = 10
 _DAMAGES = 100  # sentences of SQLite's own check
@@ -178,13 +178,9 @@ class _Work:
                 break
             name = "store" if house.databases.url else f"store {each.name}"
             self._database("store", name, lambda each=each: house.databases.store(each.id))  # type: ignore[misc] # the same
-        self._orphans("queue", house.queue.folder, lambda: Desk(house.queue).content_files())
+        self._orphans("queue", Desk(house.queue).files)
         for each in postoffices:
-            self._orphans(
-                f"store {each.name}",
-                house.store.folder(each.id),
-                lambda each=each: house.store.content_files(each.id),  # type: ignore[misc] # the same
-            )
+            self._orphans(f"store {each.name}", partial(house.store.files, each.id))
 
     def _database(self, role: str, name: str, open_it: Callable[[], Database]) -> None:
         self._progress(f"checking {name}", 0, 0)
@@ -332,25 +328,20 @@ class _Work:
 
     # files that nothing names
 
-    def _orphans(self, name: str, folder: ContentFolder, named: Callable[[], set[str]]) -> None:
-        """Find files without a row; they are looked at before the rows."""
-        limit_s = self._house.clock.now_us() / MICROSECONDS - _ORPHAN_S
-        candidates = [path for path in folder.names() if _changed_before(path, limit_s)]
-        if not candidates:
-            return
+    def _orphans(self, name: str, find: Callable[[], NamedFiles]) -> None:
+        """Find files without a row."""
+        limit_s = self._house.clock.now_us() / MICROSECONDS - ORPHAN_S
         try:
-            known = named()
+            files = find()
+            orphans = files.orphans(limit_s)
+            left = len(orphans)
+            if orphans and self._mend:
+                with Removals(self._house.home).allowed() as may:
+                    left = max(0, left - files.sweep(limit_s)) if may else left
         except DatabaseError:
             return  # told already
-        orphans = [path for path in candidates if path.name not in known]
         if not orphans:
             return
-        left = len(orphans)
-        if self._mend:
-            with Removals(self._house.home).allowed() as may:
-                for path in orphans if may else ():
-                    path.unlink(missing_ok=True)
-                    left -= 1
         self._find(
             name,
             "orphaned-file",
@@ -416,9 +407,3 @@ def _read(path: Path) -> tuple[int, int]:
             size += len(chunk)
             crc = zlib.crc32(chunk, crc)
     return size, crc
-
-
-def _changed_before(path: Path, limit_s: float) -> bool:
-    with suppress(FileNotFoundError):
-        return path.stat().st_ctime < limit_s
-    return False

@@ -216,8 +216,8 @@ def test_removed_message_is_gone_with_its_content(house: House, desk: Desk, size
     assert desk.remove(message_id)
     assert desk.message(message_id) is None
     assert [each.id for each in desk.messages()] == [other_id]
-    assert {path.name for path in house.queue.folder.names()} == desk.content_files()
-    assert len(desk.content_files()) == (1 if size > INLINE_MAX else 0)
+    assert {path.name for path in house.queue.folder.names()} == desk.files().names()
+    assert len(desk.files().names()) == (1 if size > INLINE_MAX else 0)
     (left,) = claim_all(house)
     assert house.queue.content_of(left).size == size
     assert not desk.remove(message_id)

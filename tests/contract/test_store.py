@@ -414,10 +414,30 @@ def test_sweep_removes_old_files_that_no_message_names(
     stray = house.store.folder(ALPHA).make_place(f"{entry(2)}.0")
     stray.write_bytes(b"left by a crash")
     clock.at_us = round(stray.stat().st_ctime * 1_000_000) + 3_599_000_000
-    assert house.store.sweep(ALPHA, older_than_s=3600) == 0  # it may be a delivery under way
+    kept = house.store.files(ALPHA)
+    assert kept.sweep(clock.at_us / 1e6 - 3600) == 0  # it may be a delivery under way
     clock.advance(2)
-    assert house.store.sweep(ALPHA, older_than_s=3600) == 1
+    assert kept.sweep(clock.at_us / 1e6 - 3600) == 1
     assert files(house, ALPHA) == named_files(house, ALPHA)
+    assert mails(house, ALPHA, ALICE) == {1: LETTER}
+
+
+def test_a_file_that_was_swept_before_its_commit_is_not_named(
+    house: House, gate: Gate, tmp_path: Path
+) -> None:
+    """A clock that jumps ahead makes an hour-old orphan of what was linked right now."""
+
+    def sweep(label: str) -> None:
+        if label == "store.content-linked":
+            house.store.files(ALPHA).sweep(4e9)
+
+    large = delivery(entry(1), ALICE, file=tmp_path / "large")
+    gate(sweep)
+    with pytest.raises(CommitFailed, match="removed before anything named it"):
+        house.store.deliver(ALPHA, [large])
+    gate(lambda label: None)
+    assert mails(house, ALPHA, ALICE) == {}
+    house.store.deliver(ALPHA, [large])
     assert mails(house, ALPHA, ALICE) == {1: LETTER}
 
 

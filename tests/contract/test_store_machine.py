@@ -133,7 +133,7 @@ class StoreMachine(RuleBasedStateMachine):
     def sweep(self) -> None:
         self.clock.at_us = 4_000_000_000_000_000
         for postoffice in (1, 2):
-            self.house.store.sweep(postoffice, older_than_s=0)
+            self.house.store.files(postoffice).sweep(self.clock.at_us / 1e6)
             assert files(self.house, postoffice) == named_files(self.house, postoffice)
 
     @rule()

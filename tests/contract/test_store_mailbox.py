@@ -361,7 +361,7 @@ def test_same_key_files_once(house: House, box: MailboxStore, clock: SetClock) -
     assert file(box, drafts.id, letter(), key="form 1") == 1  # another folder, another filing
     assert box.folder(sent.id).messages == 2
     clock.advance(4000)
-    house.store.sweep(ALPHA, older_than_s=0)
+    house.store.files(ALPHA).sweep(clock.at_us / 1e6)
     message = box.message(sent.id, uid)
     assert message is not None
     assert message.read() == LARGE

@@ -38,7 +38,7 @@ def keys(house: House) -> int:
 def kept_files(house: House) -> set[str]:
     """Return the content files; each is named by a row."""
     files = {path.name for path in house.queue.folder.names()}
-    assert files == Desk(house.queue).content_files()
+    assert files == Desk(house.queue).files().names()
     return files
 
 

@@ -70,6 +70,7 @@ class Server:
         *,
         settings: Mapping[str, str | None] | None = None,
         database_url: str = "",
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """Furnish a home, without starting anything.
 
@@ -77,8 +78,10 @@ class Server:
             home: where; a home that was used before is used on.
             settings: what differs from the demo's.
             database_url: of PostgreSQL; SQLite without it.
+            environment: variables that the server and commands have besides this process's own.
         """
         self.home = home
+        self._environment = {**os.environ, **(environment or {})}
         self.secrets: set[str] = set()
         self.starts = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -113,6 +116,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
                 cwd=self.home.parent,
+                env=self._environment,
             )
         try:
             until(self._is_ready, "the server is ready", within_s=30)
@@ -215,7 +219,9 @@ class Server:
     ) -> subprocess.CompletedProcess[str]:
         """Run the `posthouse` command on the home."""
         command = [str(POSTHOUSE), "--home", str(self.home), *words]
-        return subprocess.run(command, input=given, text=True, capture_output=True, check=check)
+        return subprocess.run(
+            command, input=given, text=True, capture_output=True, check=check, env=self._environment
+        )
 
     def json(self, *words: str) -> Any:  # noqa: ANN401 - whatever the command prints
         """Run a command with `--json` and return what it printed."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import delete
 
+from appliance.database.orphans import ORPHAN_S
 from appliance.database.statement import Statement, param
 from appliance.directory import tables
 from appliance.operations.house import House
@@ -21,7 +22,6 @@ from appliance.runtime.removals import Removals
 from appliance.settings import auth, journey, log, retry, trends, web
 
 _DAY_S = 86_400
-_ORPHAN_S = 3600  # a content file without a row may belong to a submit under way
 _DELIVERIES_S = 3600
 _FILINGS_S = _SUBMISSIONS_S = 7 * _DAY_S
 _DELIVERIES_BATCH = 5000
@@ -178,16 +178,10 @@ def remove_deleted_folders(house: House) -> str:
 @_not_during_a_backup
 def sweep_contents(house: House) -> str:
     """Unlink content files that a crash left without a row."""
-    count = 0
+    limit_s = house.clock.now_us() / MICROSECONDS - ORPHAN_S
+    count = Desk(house.queue).files().sweep(limit_s)
     for postoffice in house.directory.postoffices():
-        count += house.store.sweep(postoffice.id, older_than_s=_ORPHAN_S)
-    limit_s = house.clock.now_us() / MICROSECONDS - _ORPHAN_S
-    candidates = [path for path in house.queue.folder.names() if _changed_before(path, limit_s)]
-    named = Desk(house.queue).content_files() if candidates else set()
-    for path in candidates:
-        if path.name not in named:
-            path.unlink(missing_ok=True)
-            count += 1
+        count += house.store.files(postoffice.id).sweep(limit_s)
     return f"{count} orphaned content files removed" if count else ""
 
 
