@@ -7,9 +7,11 @@ refused is not there, but where a power cut or a restart came between.
 from __future__ import annotations
 
 import fcntl
+import os
 import poplib
 import resource
 import select
+import signal
 import smtplib
 import sqlite3
 import subprocess
@@ -253,6 +255,36 @@ def syncs_failing(pid: int) -> Iterator[None]:
             yield
         finally:
             tracer.terminate()
+
+
+def test_what_is_acknowledged_after_syncs_have_failed_survives_a_power_cut(tmp_path: Path) -> None:
+    """The kernel takes pages for written that a failed sync has not written (`renew`)."""
+    with (
+        FaultyDisk(tmp_path, octets=_DISK, spares_journal=True) as disk,
+        running(disk.place / "home") as server,
+    ):
+        mail = Mail(server)
+        assert mail.send() == 250
+        until(lambda: len(mail.found()) == 1, "it is delivered")
+        with stopped(server.service("mta")):  # what comes now is in the queue only
+            disk.fail("pwrite")
+            assert mail.send() == 451
+            disk.heal()
+            assert mail.send() == 250
+            with disk.power_cut(tmp_path / "cut") as place, running(place / "home") as later:
+                again = Mail(later, mail.box)
+                again.acknowledged = mail.acknowledged
+                again.reconcile()
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """Have a process stand still."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def test_a_slow_disk_makes_senders_wait_and_nobody_else(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Makes docs/performance.md and its plots from bench/results and bench/notes; --check compares.
 
+Ratios of the same rows on another machine lie in bench/elsewhere.
+
     .venv/bin/python tests/performance/page.py
 
 Notes are written by hand: `bench/notes/ROW.md` says what limits a row and what moved it,
@@ -66,9 +68,9 @@ Record = Mapping[str, Any]
 """A result as `result.write` writes it."""
 
 
-def _results(root: pathlib.Path) -> dict[str, Record]:
+def _results(folder: pathlib.Path) -> dict[str, Record]:
     found = {}
-    for path in sorted((root / "bench/results").glob("*.json")):
+    for path in sorted(folder.glob("*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
         found[record["row"]] = record
     return found
@@ -76,7 +78,7 @@ def _results(root: pathlib.Path) -> dict[str, Record]:
 
 def files(root: pathlib.Path) -> dict[str, str]:
     """Returns the page and its plots: contents by path below `root`."""
-    results = _results(root)
+    results = _results(root / "bench/results")
     plots = dict(_plots(results))
     made = {f"{_PLOTS}/{name}.svg": drawn for name, (_, drawn) in plots.items()}
     alts = {name: alt for name, (alt, _) in plots.items()}
@@ -140,6 +142,7 @@ def _page(root: pathlib.Path, results: Mapping[str, Record], alts: Mapping[str, 
         _machines(results),
         _summary(results),
         _picture("ratios", alts),
+        _elsewhere(results, _results(root / "bench/elsewhere")),
     ]
     pictures = {
         "Receiving and delivering": ("latency",),
@@ -240,6 +243,38 @@ def _summary(results: Mapping[str, Record]) -> str:
             if len(judged) > 2:
                 judged = [max(judged, key=lambda each: float(each["ratio"]["median"]))]
             lines += [_summary_line(record, measure) for measure in judged]
+    return "\n".join(lines) + "\n"
+
+
+def _elsewhere(results: Mapping[str, Record], others: Mapping[str, Record]) -> str:
+    """Compares ratios with those of an earlier commit on another machine."""
+    if not others:
+        return ""
+    lines = [
+        "### The same on another machine\n",
+        _machines(others),
+        "| row | what | floor | goal | here, median | there, min / median / max | |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for _, names in _sections(others):
+        for name in names:
+            if name not in results:
+                continue
+            for there in _judged(others[name]):
+                here = _measure(results[name], there["name"])
+                if here is None or here["judged"] != there["judged"]:
+                    continue
+                kind = "ratio" if there["judged"] == Judged.RATIO else "ours"
+                cells = (
+                    f"[{name}](#{name})",
+                    there["label"],
+                    _limit(there, "floor"),
+                    _limit(there, "goal"),
+                    f"{_number(here[kind]['median'])} {_verdict(here)}",
+                    _spread(there[kind]),
+                    _verdict(there),
+                )
+                lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -26,17 +26,25 @@ def run(*words: str) -> str:
 
 
 @contextmanager
-def mounted(image: Path, place: Path) -> Iterator[Path]:
-    """Have the file system of an image at a place."""
+def mounted(image: Path, place: Path, *, journal: Path | None = None) -> Iterator[Path]:
+    """Have the file system of an image at a place; its journal may lie in an image of its own."""
     place.mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        loop = stack.enter_context(_device(image))
+        options: tuple[str, ...] = ()
+        if journal is not None:
+            options = ("-o", f"journal_path={stack.enter_context(_device(journal))}")
+        run("mount", *options, loop, str(place))
+        stack.callback(run, "umount", str(place))
+        yield place
+
+
+@contextmanager
+def _device(image: Path) -> Iterator[str]:
     # without direct I/O: the storage daemon of Debian 12 mixes up writes that come side by side
     loop = run("losetup", "--find", "--show", str(image))
     try:
-        run("mount", loop, str(place))
-        try:
-            yield place
-        finally:
-            run("umount", str(place))
+        yield loop
     finally:
         run("losetup", "--detach", loop)
 
@@ -73,14 +81,16 @@ class FaultyDisk:
         place: where it is mounted.
     """
 
-    def __init__(self, folder: Path, *, octets: int) -> None:
-        """Make the disk and mount it.
+    def __init__(self, folder: Path, *, octets: int, spares_journal: bool = False) -> None:
+        """Make the disk.
 
         Args:
             folder: for all files.
             octets: the disk's size.
+            spares_journal: the file system's journal is on another disk, which never fails.
         """
-        self._image = _image(folder, octets)
+        self._journal = folder / "journal" if spares_journal else None
+        self._image = _image(folder, octets, journal=self._journal)
         self._triggers = {what: folder / f"fail-{what}" for what in ("pread", "pwrite")}
         self._export = folder / "export"
         self._sockets = folder / "nbd", folder / "qmp"
@@ -127,11 +137,25 @@ class FaultyDisk:
 
     def mount(self) -> None:
         """Have the file system at its place."""
-        self._mount.enter_context(mounted(self._export, self.place))
+        self._mount.enter_context(mounted(self._export, self.place, journal=self._journal))
 
     def unmount(self) -> None:
         """Take it away."""
         self._mount.close()
+
+    @contextmanager
+    def power_cut(self, folder: Path) -> Iterator[Path]:
+        """Have what is on the disk now, as after a power cut, mounted at another place.
+
+        Nobody should write meanwhile: with a journal apart there are two disks to copy.
+        """
+        folder.mkdir()
+        copies = [folder / each.name for each in (self._image, self._journal) if each is not None]
+        for copy in copies:
+            run("cp", "--sparse=always", str(self._image.with_name(copy.name)), str(copy))
+        journal = copies[1] if len(copies) > 1 else None
+        with mounted(copies[0], folder / "mounted", journal=journal) as place:
+            yield place
 
     def fail(self, what: str) -> None:
         """Have each read (`pread`) or write (`pwrite`) fail with EIO."""
@@ -167,9 +191,18 @@ def _tell(lines: Any, words: dict[str, object]) -> None:  # noqa: ANN401 - a tex
     assert "return" in answer, answer
 
 
-def _image(folder: Path, octets: int, *options: str) -> Path:
-    image = folder / "disk"
-    with image.open("wb") as file:
-        file.truncate(octets)
-    run("mkfs.ext4", "-q", "-m", "0", *options, str(image))
+def _image(folder: Path, octets: int, *options: str, journal: Path | None = None) -> Path:
+    image = _empty(folder / "disk", octets)
+    if journal is None:
+        run("mkfs.ext4", "-q", "-m", "0", *options, str(image))
+        return image
+    with _device(_empty(journal, 16 * _MIB)) as log, _device(image) as device:
+        run("mke2fs", "-q", "-b", "4096", "-O", "journal_dev", log)
+        run("mkfs.ext4", "-q", "-m", "0", "-b", "4096", "-J", f"device={log}", *options, device)
     return image
+
+
+def _empty(path: Path, octets: int) -> Path:
+    with path.open("wb") as file:
+        file.truncate(octets)
+    return path

@@ -24,6 +24,17 @@ def test_every_result_has_its_place_with_its_command_and_commit() -> None:
         assert f"`{found['commit']}`" in text
 
 
+def test_what_another_machine_reached_stands_beside_it(tmp_path: Path) -> None:
+    here = json.loads((_ROOT / "bench/results/accept-c50.json").read_text(encoding="utf-8"))
+    there = {**here, "commit": "abcdef0"}
+    for folder, record in (("results", here), ("elsewhere", there)):
+        (tmp_path / "bench" / folder).mkdir(parents=True)
+        (tmp_path / "bench" / folder / "one.json").write_text(json.dumps(record), encoding="utf-8")
+    _, _, table = page.files(tmp_path)["docs/performance.md"].partition("on another machine\n")
+    assert "`abcdef0`" in table
+    assert "| [accept-c50](#accept-c50) | messages a second | ≥ 3× |" in table
+
+
 def test_every_plot_has_a_text_alternative_on_the_page_and_in_itself() -> None:
     made = page.files(_ROOT)
     pictures = re.findall(
