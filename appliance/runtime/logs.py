@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 from appliance.runtime import metrics
 
 _FLUSH_OCTETS = 64 << 10
+_KEPT_OCTETS = 1 << 20  # of lines whose file can't be opened; later ones are lost
 _FLUSH_S = 0.25
 _LINES_AT_ONCE = 50
 _MAX_FIELD = 1000
@@ -106,23 +107,25 @@ class _File:
 
     def add(self, lines: Sequence[str]) -> bool:
         """Take lines; returns whether a block's worth has gathered."""
+        if self.is_failing and self._octets >= _KEPT_OCTETS:
+            return False
         self._lines += lines
         self._octets += sum(map(len, lines))
-        return self._octets >= _FLUSH_OCTETS
+        return self._octets >= _FLUSH_OCTETS and not self.is_failing
 
     def write(self, at: datetime) -> None:
-        """Append what has gathered."""
+        """Append what has gathered; where the file can't be opened it is kept for the next time."""
         if not self._lines:
             return
-        text, self._lines, self._octets = "".join(self._lines), [], 0
-        name = self._name_at(at)
+        name, text = self._name_at(at), ""
         if name != self._name:
             self.close()
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o750)
             flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC
             self._descriptor = os.open(self._folder / name, flags, 0o640)
             self._name = name
-            text = self._header() + text  # another process may have begun it with other columns
+            text = self._header()  # another process may have begun it with other columns
+        text, self._lines, self._octets = text + "".join(self._lines), [], 0
         os.write(self._descriptor, text.encode("utf-8", "replace"))
         self.is_failing = False
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 
+from appliance.database.chosen import Chosen
 from appliance.database.content import Content, ContentFolder
 from appliance.database.database import Database
 from appliance.database.errors import DatabaseError
@@ -36,6 +37,10 @@ _DROP = Statement(
     delete(tables.contents)
     .where(_c.id == param("content"), _c.refs <= param("count"))
     .returning(_c.file)
+)
+_DROP_SHOWN_ONCE = Chosen(
+    _c.id,
+    lambda chosen: delete(tables.contents).where(chosen, _c.refs <= 1).returning(_c.id, _c.file),
 )
 _RELEASE = Statement(
     update(tables.contents).where(_c.id == param("content")).values(refs=_c.refs - param("count"))
@@ -115,8 +120,13 @@ def retain(transaction: Transaction, uses: Counter[int]) -> bool:
 
 def release(transaction: Transaction, uses: Counter[int]) -> list[str]:
     """Let contents go; returns the names of files that nothing shows any more."""
-    files: list[str] = []
+    last = [content_id for content_id, count in sorted(uses.items()) if count == 1]
+    dropped_at_once = _DROP_SHOWN_ONCE.rows(transaction, last)
+    files = [row.file for row in dropped_at_once if row.file is not None]
+    gone = {row.id for row in dropped_at_once}
     for content_id, count in sorted(uses.items()):  # in one order, as above
+        if content_id in gone:
+            continue
         wanted = {"content": content_id, "count": count}
         dropped = transaction.row(_DROP, wanted)
         if dropped is None:

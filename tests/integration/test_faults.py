@@ -377,6 +377,7 @@ def test_without_descriptors_clients_wait_and_are_served_later(tmp_path: Path) -
         mail = Mail(server)
         assert mail.send() == 250
         pid = server.service("smtp")
+        server.until_logged("SMTP", "Debug", "the service smtp starts")  # its log is open
         before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))  # those that are open stay
         assert mail.send(timeout_s=3) in {0, 421, 451, 452}

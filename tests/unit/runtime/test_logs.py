@@ -396,7 +396,21 @@ def test_log_that_cannot_be_written_stops_neither_mail_nor_the_other_logs(
     turn_to(2003, 6, 10)
     logs.exchange(RCPT)
     logs.flush()
-    assert len(lines(tmp_path, "SMTP-Activity-030610.log")) == 1
+    assert len(lines(tmp_path, "SMTP-Activity-030610.log")) == 4  # with those that had to wait
+
+
+def test_of_lines_that_have_to_wait_for_their_file_a_bounded_number_is_kept(
+    logs: Logs, tmp_path: Path, turn_to: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs_module, "_KEPT_OCTETS", 500)
+    (folder(tmp_path) / "SMTP-Activity-030609.log").mkdir(parents=True)
+    for _ in range(100):
+        logs.exchange(RCPT)
+        logs.flush()
+    turn_to(2003, 6, 10)
+    logs.flush()
+    kept = lines(tmp_path, "SMTP-Activity-030610.log")
+    assert 1 < len(kept) < 20
 
 
 def test_several_processes_share_a_file_without_mixing_lines(tmp_path: Path) -> None:
